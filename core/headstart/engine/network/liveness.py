@@ -8,11 +8,10 @@ memory that was not touched before has to be got from the system, page by page.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
-
-from headstart.engine.network.cutting import nodes_of
+if TYPE_CHECKING:
+    import keras
 
 RUN = "_run_through_graph"
 """The method of Keras' Functional models that runs layer after layer."""
@@ -30,6 +29,10 @@ def let_go(model: keras.Model) -> None:
 
 def _letting_go(model: keras.Model) -> Callable[..., Any]:
     """As the method of `model` does it, but that each tensor is dropped behind the last layer that reads it."""
+    import keras  # a network's description is read before the backend is chosen
+
+    from headstart.engine.network.cutting import nodes_of
+
     nodes = [node for node in nodes_of(model) if node.operation and not node.is_input]
     last = {id(tensor): place for place, node in enumerate(nodes) for tensor in node.input_tensors}
     given = {id(tensor) for tensor in model.outputs}
