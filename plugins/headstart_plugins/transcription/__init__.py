@@ -38,8 +38,14 @@ class TranscriptionOptions:
         "Leave answers as they are that say one thing over and over until there is no room for more; unless set, such "
         "an answer has it once, which its segment tells.",
     )
+    times: bool = option(
+        False,
+        "Have the decoder say when each stretch of speech begins and ends, by the rules that it learned: segments are "
+        "these then, and not whole windows.",
+    )
     srt: bool = option(
-        False, "Write subtitles beside answers with --out: a file in SubRip's format, an entry a window with its times."
+        False,
+        "Write subtitles beside answers with --out: a file in SubRip's format, an entry a segment with its times.",
     )
 
 
@@ -56,7 +62,7 @@ def register_tasks() -> Iterable[TaskSpec]:
             targets="targets/text",
             heads=(HEAD,),
             batch_size=8,
-            answer_options=("beams", "longest", "form", "loops", "srt"),
+            answer_options=("beams", "longest", "form", "loops", "times", "srt"),
             gradient_options=("label_smoothing",),
             comes_trained=True,
         )

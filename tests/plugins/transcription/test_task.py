@@ -62,6 +62,23 @@ def test_windows_are_joined_and_have_their_times():
     assert answer["score"] == pytest.approx(-0.3)
 
 
+def test_with_times_segments_are_what_lies_between_them():
+    """The token 53 is the time 0 there, and 20 ms lie between two."""
+    task = made(longest=12, times=True)
+    facts = {"seconds": 9.0, "windows": 2, "spans": [[0.0, 5.0], [5.0, 5.3]]}
+    first = [53, 5, 6, 58, 58, 5, 8, 63, 51, 51, 51, 51]
+    second = [54, 5, 7, 69, 69, 5, 6, 51, 51, 51, 51, 51]  # what begins behind the window's end, ends there
+    (answer,) = task.decode({"tokens": np.array([first + second]), "score": np.zeros(1, np.float32)}, [facts], 1)
+    assert answer["segments"] == [
+        {"start": 0.0, "end": 0.1, "text": "a"},
+        {"start": 0.1, "end": 0.2, "text": "c"},
+        {"start": 5.02, "end": 5.3, "text": "b"},
+        {"start": 5.3, "end": 5.3, "text": "a"},
+    ]
+    assert answer["transcript"] == "a c b a"
+    assert [*made(srt=True, times=True).files(answer)] == [".srt"]
+
+
 def test_subtitles_have_numbers_times_and_texts():
     segments = [
         {"start": 0.0, "end": 1.5, "text": "one"},
