@@ -13,9 +13,10 @@ from headstart.artefact import Artefact
 from headstart.cache import open_cache
 from headstart.data.array_store import ArrayStore
 from headstart.data.facts import Picked
+from headstart.data.order import batches
 from headstart.data.split_file import write_split
 from headstart.documents import plain
-from headstart.engine.batch import take
+from headstart.engine.batch import bytes_a_row, filled_together, rows_within, take
 from headstart.engine.device import forward, score_step
 from headstart.engine.features.decision import KEY, EngineDecision
 from headstart.engine.features.export import Exporters
@@ -25,7 +26,6 @@ from headstart.engine.features.selection import decide
 from headstart.engine.features.source import Source
 from headstart.engine.lowering.registry import lowered
 from headstart.engine.network import assemble
-from headstart.engine.network.assemble import CALIBRATION_SAMPLES
 from headstart.engine.network.blueprint import describe as describe_network
 from headstart.engine.network.saved import save_network
 from headstart.engine.precision import FLOAT32
@@ -75,10 +75,9 @@ def load_weights(plan: Plan) -> int:
     Returns of how many BatchNorm layers the statistics were estimated again, on the training split.
     """
     resolved = plan.resolved
-    rows = plan.data.indices("train")[:CALIBRATION_SAMPLES]
     assemble.load_weights(
         plan.network,
-        take(plan.data.tensors, rows),
+        assemble.first_batch(plan.data.tensors, plan.data.indices("train")),
         plan.kind,
         spec=resolved.backbone,
         source=resolved.weights,
@@ -392,13 +391,16 @@ def answers_in_memory(training: TrainContext, *, exact: bool) -> dict[str, np.nd
     network computes it again.
     """
     seen = training.source.latest("val") if exact else training.source.plain(0, "val")
-    rows = np.arange(min(RELOADED, seen.samples.count))
-    tensors, network = seen.samples.take(0, rows), training.fast
-    if isinstance(training.task, FeedsTargets):
-        return dict(
-            score_step(network, seen.start, training.task)(tensors, take(training.targets["val"], rows)).outputs
-        )
-    return forward(network, seen.start, len(network.stages))(tensors)
+    network, count = training.fast, min(RELOADED, seen.samples.count)
+    row_bytes = bytes_a_row(seen.samples.take(0, np.arange(1)))
+    run = forward(network, seen.start, len(network.stages))
+    fed = score_step(network, seen.start, training.task) if isinstance(training.task, FeedsTargets) else None
+    parts = []
+    for rows, mask in batches(np.arange(count), min(count, rows_within(row_bytes, RELOADED))):
+        tensors = seen.samples.take(0, rows)
+        outputs = run(tensors) if fed is None else fed(tensors, take(training.targets["val"], rows)).outputs
+        parts.append(take(outputs, mask > 0))
+    return filled_together(parts)
 
 
 @span("reloading")
@@ -407,11 +409,13 @@ def reloaded_answers(predictor: Predictor, val: Labelled) -> dict[str, np.ndarra
     first = slice(0, RELOADED)
     if predictor.score is None:
         return predictor.outputs(val.payloads[first])
-    (answered,) = predictor.answer(val.payloads[first])
-    rows, values = answered.rows, val.values(first)
-    keys = [val.keys[of] for of in rows.owners]
-    targets = predictor.task.encode([values[of] for of in rows.owners], rows.facts, keys)
-    return dict(predictor.score(rows.tensors, targets).outputs)
+    values, parts, done = val.values(first), [], 0
+    for answered in predictor.answer(val.payloads[first]):
+        rows, owners = answered.rows, answered.rows.owners + done
+        targets = predictor.task.encode([values[of] for of in owners], rows.facts, [val.keys[of] for of in owners])
+        parts.append(predictor.score(rows.tensors, targets).outputs)
+        done += len(answered.facts)
+    return filled_together(parts)
 
 
 @span("reloading")

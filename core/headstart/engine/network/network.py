@@ -92,10 +92,14 @@ class Network:
         The stages named in `training` run in training mode. That is the head alone where nothing else is said:
         BatchNorm statistics of a pretrained backbone stay as they are, whether or not its weights learn.
         """
+        # It imports Keras, for which the backend is chosen after this file was read.
+        from headstart.engine.network.liveness import let_go
+
         alive = dict(tensors)
         for place, stage in enumerate(self.stages[start:stop], start):
             prefix = TAP if stage.name == HEAD else ""
             wanted = {name: alive[prefix + name] for name in stage.model.input}
+            let_go(stage.model)
             outputs = dict(stage.model(wanted, training=stage.name in training))
             if stage.name == HEAD:
                 return outputs
