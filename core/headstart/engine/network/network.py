@@ -11,7 +11,6 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.engine.network.liveness import let_go
 from headstart.specs.backbones import FeatureSpec, Stage
 from headstart.specs.strategies import HEAD
 
@@ -93,6 +92,9 @@ class Network:
         The stages named in `training` run in training mode. That is the head alone where nothing else is said:
         BatchNorm statistics of a pretrained backbone stay as they are, whether or not its weights learn.
         """
+        # It imports Keras, for which the backend is chosen after this file was read.
+        from headstart.engine.network.liveness import let_go
+
         alive = dict(tensors)
         for place, stage in enumerate(self.stages[start:stop], start):
             prefix = TAP if stage.name == HEAD else ""
