@@ -260,6 +260,7 @@ class Transcription:
         for ids, (start, end) in zip(parts.tolist(), [*spans, *[(0.0, 0.0)] * (len(parts) - len(spans))], strict=False):
             ended = self.tokens.end in ids
             own = ids[: ids.index(self.tokens.end)] if ended else ids
+            own = [each for each in own if self.options.times or each < self.tokens.end]  # words alone
             kept = own if self.options.loops else before_loop(own, ended=ended, seconds=end - start)
             told = stretches(kept, first=self.tokens.first_time) if self.options.times else [(None, None, kept)]
             decoded = [_Stretch(begin, end, self.transcripts.decode(words)) for begin, end, words in told]
