@@ -205,7 +205,8 @@ class Transcription:
         from headstart_plugins._sequences.decoder import TOKENS
 
         heard = {TOKENS: features[TOKENS]}
-        return decoding.start(self.config, head, heard, most=self.search.most, given=self._given)
+        search = self.search
+        return decoding.start(self.config, head, heard, most=search.most, beams=search.beams, given=self._given)
 
     def step(self, head: keras.Model, state: dict[str, Any], last: Any, position: Any) -> tuple[dict[str, Any], Any]:
         """See Generates and `_sequences.decoding.step`."""
