@@ -85,9 +85,17 @@ bench-text: $(VENV)/.dev $(VENV)/.references
 	$(BIN)/python tests/benchmarks/text_memory.py
 	$(BIN)/python tests/benchmarks/table.py
 
-# The rows of sounds; A2 beside librosa, in an environment of its own or another one by LIBROSA=PYTHON.
+# The rows of sounds, A1 to A6; the controls have environments of their own, others by CONTROL=, VOICED= and
+# LIBROSA=PYTHON.
 LIBROSA ?= $(VENV)/references/librosa/bin/python
-bench-sound: $(VENV)/.dev $(VENV)/.librosa
+VOICED ?= $(VENV)/references/voices/bin/python
+bench-sound: $(VENV)/.dev $(VENV)/.librosa $(VENV)/.references
+	$(BIN)/headstart weights get whisper/tiny_en speaker_encoder/ge2e
+	$(BIN)/headstart datasets make accents
+	OMP_NUM_THREADS=1 KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/speech.py --control $(CONTROL) \
+		--voices $(VOICED)
+	OMP_NUM_THREADS=1 KERAS_BACKEND=jax taskset -c 0 $(BIN)/python tests/benchmarks/speech.py --control $(CONTROL) \
+		--voices $(VOICED)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/sound_features.py \
 		--control $(LIBROSA)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 KERAS_BACKEND=jax taskset -c 0 $(BIN)/python \

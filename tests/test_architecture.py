@@ -155,6 +155,13 @@ def test_importing_headstart_loads_no_framework_and_no_numpy():
     assert roots(loaded) & (FRAMEWORKS | {"numpy", "sklearn", "PIL", "matplotlib", "tensorflow", "click"}) == set()
 
 
+def test_a_finished_run_is_read_before_keras_is_imported():
+    """Its backend is read from it: imported before, Keras would ask for TensorFlow."""
+    code = "import sys, headstart.run, headstart.predictor; print(' '.join(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert roots(loaded) & FRAMEWORKS == set()
+
+
 def test_the_plugin_of_foreign_fields_imports_headstart_and_nothing_of_the_built_in_plugins():
     files = sources("tests/foreign_fields/headstart_foreign")
     names = {name for path in files for name in anywhere(path)}

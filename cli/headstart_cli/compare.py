@@ -29,6 +29,7 @@ def compare(
         str | None,
         typer.Argument(help="A dataset's name, a path, or KIND:PATH.", autocompletion=completion.data),
     ] = None,
+    recipe: choices.RecipeFile = None,
     backbone: Annotated[
         list[str] | None,
         typer.Option(
@@ -114,6 +115,7 @@ def compare(
     with _told() as told:
         found = run(
             data,
+            recipe=recipe,
             backbones=tuple(backbone or ()),
             strategies=tuple(strategy or ()),
             seeds=_seeds(seeds),

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from headstart.errors import UsageError
 from headstart.interrupts import import_library
+from headstart.keras_import import without_extras
 from headstart.specs.base import BACKENDS
 from headstart.threads import available_threads, wait_passively
 
@@ -126,7 +127,8 @@ def activate(choice: BackendChoice, threads: int | None = None, *, deterministic
         torch = importlib.import_module("torch")
         if threads or is_new:  # else it has those that its user, or a run before, gave it
             torch.set_num_threads(threads or available_threads())
-        torch.use_deterministic_algorithms(deterministic)
+        if torch.are_deterministic_algorithms_enabled() != deterministic:  # saying it loads TorchInductor: seconds
+            torch.use_deterministic_algorithms(deterministic)
     configure_keras()
 
 
@@ -151,7 +153,8 @@ def _import_keras() -> None:
     gc.collect()
     gc.disable()
     try:
-        import_library("keras")
+        with without_extras(os.environ[VARIABLE]):
+            import_library("keras")
     except Exception as exc:
         raise UsageError(
             f"keras cannot be imported on the backend {os.environ[VARIABLE]}: {type(exc).__name__}: {exc}",

@@ -14,6 +14,7 @@ from typing import IO, Any
 from headstart.atomic import explained
 from headstart.errors import DataError, HeadstartError
 from headstart.events import Event, Noted, Progress, RunResumed, RunStarted, Warned, from_line, to_line
+from headstart.spans import span
 from headstart.specs import Reporter, RunView
 
 EVENTS = "events.jsonl"
@@ -137,6 +138,7 @@ class HeldWarnings:
             self(message)
 
 
+@span("reports")
 def tell(
     event: Event, reporters: Sequence[tuple[str, Reporter]], view: RunView
 ) -> tuple[list[tuple[str, Reporter]], list[str]]:
@@ -151,6 +153,7 @@ def tell(
     return still, failed
 
 
+@span("reports")
 def close_all(reporters: Sequence[tuple[str, Reporter]]) -> None:
     """Close those that hold something open."""
     for _name, reporter in reporters:

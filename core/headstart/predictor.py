@@ -14,7 +14,7 @@ from headstart.data.ahead import ahead
 from headstart.data.lengths import Lengths, cut_to, padded_from
 from headstart.data.payloads import in_memory
 from headstart.data.reading import prepared_of
-from headstart.engine.batch import concatenated, filled_together, rows_within, take
+from headstart.engine.batch import bytes_a_row, concatenated, filled_together, rows_within, take
 from headstart.engine.scoring import pooled
 from headstart.errors import REFUSED, DataError, HeadstartError, UsageError
 from headstart.shown import Shown
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 SIZES = (1, 8, 32)
 """Rows a call: the static shapes of a batch, but for its length where rows differ in length. See `sizes_for`."""
 BATCH = SIZES[-1]
+DENSE = 1 << 16
+"""Bytes of outputs for a row from which they are taken to be of many places, such as pixels."""
 WINDOW_BATCHES, WINDOW_BYTES = 16, 64 << 20
 """Inputs that vary in length are read so many batches at a time, or as many as their tensors fit into, and those of
 like length run together: a batch of any lengths is as long as its longest."""
@@ -100,7 +102,7 @@ class Predictor(Shown):
         if isinstance(raw, list | tuple):
             return list(self.answers(raw, top_k=top_k))
         (batch,) = self.answer([raw])
-        return self._decoded(batch, top_k)[0]
+        return next(self._decoded(batch, top_k))
 
     def answers(
         self,
@@ -135,12 +137,15 @@ class Predictor(Shown):
             on_progress(len(payloads), len(payloads))
         yield from ({REFUSED: refused[rest].message} for rest in range(told, len(payloads)))
 
-    def _decoded(self, batch: Answered, top_k: int) -> list[Mapping[str, Any]]:
-        decoded = self.task.decode(batch.outputs, batch.facts, top_k)
-        return [
-            {**answer, "notes": "; ".join(notes)} if notes else answer
-            for answer, notes in zip(decoded, batch.notes, strict=True)
-        ]
+    def _decoded(self, batch: Answered, top_k: int) -> Iterator[Mapping[str, Any]]:
+        """Answers of a batch; where outputs are dense, so may answers be: then each is made when it is asked for."""
+        count = len(batch.facts)
+        step = 1 if bytes_a_row(batch.outputs) > DENSE else count
+        for start in range(0, count, step):
+            rows = slice(start, start + step)
+            decoded = self.task.decode(take(batch.outputs, rows), batch.facts[rows], top_k)
+            for answer, notes in zip(decoded, batch.notes[rows], strict=True):
+                yield {**answer, "notes": "; ".join(notes)} if notes else answer
 
     def outputs(self, payloads: Sequence[Any]) -> dict[str, np.ndarray]:
         """The head's named outputs, (row, ...) float32, of a few `payloads` (not empty), in order."""
@@ -159,9 +164,10 @@ class Predictor(Shown):
 
         def teacher_forced(rows: Rows, targets: Batch) -> np.ndarray:
             found = []
-            for start in range(0, len(rows.facts), BATCH):
-                picked = np.arange(start, min(start + BATCH, len(rows.facts)))
-                padded = np.resize(picked, BATCH)
+            size = self.sizes[-1]
+            for start in range(0, len(rows.facts), size):
+                picked = np.arange(start, min(start + size, len(rows.facts)))
+                padded = np.resize(picked, size)
                 scored = score(take(rows.tensors, padded), trimmed(self.task, take(targets, padded)))
                 found.append(scored.losses[: len(picked)])
             return np.concatenate(found)
@@ -174,8 +180,8 @@ class Predictor(Shown):
         on_progress: Callable[[int, int], None] | None = None,
         refused: dict[int, DataError] | None = None,
     ) -> Iterator[AnsweredRows]:
-        """Answer inputs in order, BATCH at a time, or several times that where they vary in length; the next are read
-        while some run.
+        """Answer inputs in order, as many at a time as a call takes, or several times BATCH where they vary in length;
+        the next are read while some run.
 
         Raises DataError naming an input that cannot be read. With `refused`, why is kept there by the input's place
         instead, before an input behind it is answered; batches hold what they would hold without it.
@@ -269,13 +275,12 @@ class Predictor(Shown):
     def _prepared(
         self, payloads: Sequence[Any], refused: dict[int, DataError] | None
     ) -> Iterator[tuple[list[Sequence[Prepared]], tuple[tuple[str, ...], ...], tuple[int, ...]]]:
-        """The rows of BATCH inputs that can be read at a time, or of a window, and the notes and the place of each."""
+        """The rows of as many inputs that can be read as a call takes, or of a window, and the notes and the place of
+        each."""
         read: list[tuple[Sequence[Prepared], tuple[str, ...], int]] = []
-        window = BATCH
+        window = self.sizes[-1]
         if isinstance(self.kind, Trims):
-            shapes = [(spec.shape, np.dtype(spec.dtype).itemsize) for spec in self.kind.tensors.values()]
-            row_bytes = sum(math.prod(shape) * item for shape, item in shapes)
-            window *= min(WINDOW_BATCHES, max(1, WINDOW_BYTES // (BATCH * row_bytes)))
+            window = BATCH * min(WINDOW_BATCHES, max(1, WINDOW_BYTES // (BATCH * _row_bytes(self.kind))))
         for place, payload in enumerate(payloads):
             try:
                 read.append((*self._read(payload), place))
@@ -331,9 +336,13 @@ def sizes_for(kind: InputKind) -> tuple[int, ...]:
 
     if device_at_hand() != "cpu":
         return SIZES
-    row_bytes = sum(math.prod(spec.shape) * np.dtype(spec.dtype).itemsize for spec in kind.tensors.values())
-    largest = rows_within(row_bytes, BATCH)
+    largest = rows_within(_row_bytes(kind), BATCH)
     return tuple(sorted({min(size, largest) for size in SIZES}))
+
+
+def _row_bytes(kind: InputKind) -> int:
+    """What a row of samples takes."""
+    return sum(math.prod(spec.shape) * np.dtype(spec.dtype).itemsize for spec in kind.tensors.values())
 
 
 def verify_tiling(kind: InputKind, task: Task, tiling: Tiling) -> MergesTiles:

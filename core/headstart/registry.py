@@ -20,6 +20,7 @@ from headstart.host.discovery import PluginInfo, find_plugins
 from headstart.host.guard import PluginFailure, declaring
 from headstart.host.registry import LoadedPlugin, Registry
 from headstart.host.verification import KINDS, verify_name, verify_specs, what_changed
+from headstart.spans import span
 from headstart.specs import API
 from headstart.suggest import suggestion
 
@@ -32,6 +33,7 @@ ALLOW_VARIABLE = "HEADSTART_PLUGINS"
 _ENTRY = re.compile(r"\w+(\.\w+)*(\s*:\s*\w+(\.\w+)*)?(\s*\[.*\])?")
 
 
+@span("plugins")
 def load_registry(disable: Sequence[str] = (), allow: Sequence[str] | None = None) -> Registry:
     """Find every installed plugin and load those that are not disabled; a broken one is recorded and left
     out.

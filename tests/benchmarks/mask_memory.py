@@ -5,8 +5,7 @@ on and to score, and with ten times as many.
 
 Drawn pictures of 512 pixels with 21 classes; one epoch of EfficientNet-Lite0 with its published weights below a light
 head on few pictures, validation on all of them, their test and predictions; then they are scored again. Metrics keep
-counts of each picture. S4g is the peak of the many over 2 GiB. Read as `peaks.py` says. (Random weights are calibrated
-on 32 pictures at once, which takes more than that.)
+counts of each picture. S4g is the peak of the many over 2 GiB. Read as `peaks.py` says.
 """
 
 from __future__ import annotations

@@ -39,6 +39,29 @@ def test_without_a_backend_each_gets_a_process_of_its_own(headstart, small_plugi
     assert {"jax", "torch"} <= set(done.stdout.split())
 
 
+@pytest.mark.slow
+def test_whole_processes_are_taken_apart(headstart, small_plugin):
+    flags = ("--process", "--backend", "torch", "--limit", "60", "--json")
+    done = headstart("bench", "small/net", *flags, PYTHONPATH=str(small_plugin))
+    assert done.returncode == 0, done.stderr
+    (document,) = json.loads(done.stdout)
+    cold, second, asked = document["processes"]
+
+    assert [each["name"] for each in document["processes"]] == ["cold", "second", "evaluation"]  # digits are no files
+    for each in document["processes"]:
+        assert sum(part["wall"] for part in each["parts"].values()) == pytest.approx(each["whole"]["wall"])
+        assert each["parts"]["imports"]["wall"] > 0
+    assert cold["parts"]["features"]["wall"] > second["parts"]["features"]["wall"]
+    assert "building again" in asked["parts"]
+
+
+def test_settings_of_whole_processes_need_them(headstart):
+    done = headstart("bench", "small/net", "--limit", "60")
+
+    assert done.returncode == 2
+    assert "--process" in done.stderr
+
+
 def test_an_unknown_backbone_is_a_usage_error(headstart):
     done = headstart("bench", "no/such", "--backend", "torch")
 

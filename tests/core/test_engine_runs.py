@@ -94,7 +94,8 @@ def test_an_engine_that_disagrees_and_was_asked_for_ends_the_run(probe, tmp_path
 def test_layers_that_answer_otherwise_than_keras_own_are_left_out_and_the_run_says_so(probe, monkeypatch):
     """Here because nothing at all is allowed: convolutions that took in their norms differ by rounding."""
     with monkeypatch.context() as strict:  # first: what was found once to be alike is not compared again
-        strict.setattr("headstart.engine.features.extractor.FLOAT32_TOLERANCE", 0.0)
+        for bound in ("FLOAT32_TOLERANCE", "MOVES"):
+            strict.setattr(f"headstart.engine.features.extractor.{bound}", 0.0)
         told = probe("strict", seed=5).result
     usual = probe("usual", seed=5).result
     assert any("layers as Keras has them are used instead of faster ones" in each for each in told["warnings"])

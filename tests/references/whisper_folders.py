@@ -128,3 +128,8 @@ def tokens_of(kind):
     begin = (START, *KINDS[kind])
     tokens[:, : len(begin)] = begin
     return tokens
+
+
+def logits_of(seed):
+    """Logits (16, token) float32 of no model, as a decoder of this vocabulary gives them step by step."""
+    return 2 * np.random.default_rng(seed).standard_normal((16, VOCABULARY)).astype(np.float32)

@@ -23,6 +23,11 @@ def count_rows(batch: Batch) -> int:
     return len(next(iter(batch.values())))
 
 
+def bytes_a_row(batch: Batch) -> int:
+    """What one row of all arrays takes."""
+    return sum(array[:1].nbytes for array in batch.values())
+
+
 def rows_within(row_bytes: int, most: int) -> int:
     """How many rows of so many bytes a call on a processor is given: a power of two, `most` at most."""
     fitting = min(most, max(ROOM // max(row_bytes, 1), 1))

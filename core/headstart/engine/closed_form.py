@@ -26,6 +26,7 @@ from headstart.engine.train.state import PhaseResult, known, without_nan
 from headstart.engine.train.trainable import Trainable
 from headstart.events import EpochDone
 from headstart.interrupts import deferred
+from headstart.spans import span
 from headstart.specs import HEAD, Calibrates, Facts, Phase, Solved, SolvesHead, Task
 
 SMALL = 2**24
@@ -57,6 +58,7 @@ class ClosedFormPhase:
     def __init__(self, phase: Phase, context: TrainContext, trainable: Trainable, place: Place) -> None:
         self._phase, self._context, self._trainable, self._place = phase, context, trainable, place
 
+    @span("solving heads")
     def run(self, conclude: Conclude, loaded: Loaded | None = None) -> None:
         """Solve for heads, refit on train and val where the phase says so, and set the head; `conclude` is called with
         how it ended before that is saved.

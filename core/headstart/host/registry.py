@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -63,7 +64,11 @@ class LoadedPlugin:
         implementation = self.hooks.get(hook)
         if implementation is None:
             return None
-        return implementation.function(*(arguments[name] for name in implementation.argnames))
+        first = implementation.argnames  # which lacks arguments that have a default, or are given by keyword alone
+        named = [name for name in inspect.signature(implementation.function).parameters if name not in first]
+        return implementation.function(
+            *(arguments[name] for name in first), **{name: arguments[name] for name in named if name in arguments}
+        )
 
 
 @dataclass(frozen=True)

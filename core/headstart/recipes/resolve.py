@@ -39,6 +39,7 @@ from headstart.recipes.option_tables import (
 from headstart.recipes.phases import PhasePlanner, make_planner
 from headstart.recipes.problems import Problems
 from headstart.registry import Registry
+from headstart.spans import span
 from headstart.specs import (
     PRETRAINED,
     AugmentationSpec,
@@ -124,6 +125,7 @@ class Ready:
     resolved: ResolvedRecipe
 
 
+@span("recipe")
 def make_ready(stated: Recipe, registry: Registry) -> Ready:
     """Choose the backend and check the whole recipe. Reads no data and imports no framework."""
     by_flag = stated.origin("backend").startswith(("flag", "--set"))

@@ -52,8 +52,8 @@ def bench(
     Raises UsageError for an unknown name, or where no built-in data of its input kind is installed to measure on.
     """
     spec = registry.resolve_backbone(ref)
-    dataset = _data(registry, spec)
-    use = _use(spec, registry, flags or {})
+    dataset = data_for(registry, spec)
+    use = use_of(spec, registry, flags or {})
     choice = choose_backend(backend)
     if reason := spec.refuses.get(choice.name):
         raise UsageError(f"{spec.name} does not run on {choice.name}: {reason}", hint="measure it on another backend")
@@ -95,7 +95,7 @@ def bench(
     }
 
 
-def _use(spec: BackboneSpec, registry: Registry, flags: Mapping[str, Any]) -> BackboneUse:
+def use_of(spec: BackboneSpec, registry: Registry, flags: Mapping[str, Any]) -> BackboneUse:
     """The first of its published weights where they are at hand, else random ones; its input kind as `flags` say."""
     kind = registry.input_for(spec)
     options = flagged_options(kind, flags, spec.input_options(kind))
@@ -108,11 +108,13 @@ def _use(spec: BackboneSpec, registry: Registry, flags: Mapping[str, Any]) -> Ba
     return BackboneUse(spec, weights, input_options=options)
 
 
-def _data(registry: Registry, spec: BackboneSpec) -> DatasetSpec:
+def data_for(registry: Registry, spec: BackboneSpec) -> DatasetSpec:
+    """A built-in dataset whose samples the backbone's input kinds read. Raises UsageError where none is at hand."""
     offered: tuple[DatasetSpec, ...] = registry.specs("datasets")
     mediums = {medium for kind in registry.specs("inputs") if kind.produces == spec.takes for medium in kind.reads}
     alone = [dataset for dataset in offered if not dataset.takes_path and not dataset.codes]
     fitting = [dataset for dataset in alone if dataset.medium in mediums]
+    fitting.sort(key=lambda dataset: dataset.make is not None)  # one that is everywhere before one that was made here
     for dataset in fitting:
         if dataset.make is None or stored_folder(dataset).is_dir():
             return dataset

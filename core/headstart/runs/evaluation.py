@@ -19,6 +19,7 @@ from headstart.asking import Tiling
 from headstart.atomic import explained, make_folders, opened, write_file
 from headstart.documents import as_bytes, plain
 from headstart.predictor import Answered, Predictor
+from headstart.spans import span
 from headstart.specs import Evaluation, KeepsTruth, Phase, TargetKind, Task, WritesFiles
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def _cell(value: Any) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
+@span("evaluating")
 def score(
     predictor: Predictor,
     samples: Labelled,

@@ -13,9 +13,10 @@ from headstart.artefact import Artefact
 from headstart.cache import open_cache
 from headstart.data.array_store import ArrayStore
 from headstart.data.facts import Picked
+from headstart.data.order import batches
 from headstart.data.split_file import write_split
 from headstart.documents import plain
-from headstart.engine.batch import take
+from headstart.engine.batch import bytes_a_row, filled_together, rows_within, take
 from headstart.engine.device import forward, score_step
 from headstart.engine.features.decision import KEY, EngineDecision
 from headstart.engine.features.export import Exporters
@@ -25,7 +26,6 @@ from headstart.engine.features.selection import decide
 from headstart.engine.features.source import Source
 from headstart.engine.lowering.registry import lowered
 from headstart.engine.network import assemble
-from headstart.engine.network.assemble import CALIBRATION_SAMPLES
 from headstart.engine.network.saved import save_network
 from headstart.engine.precision import FLOAT32
 from headstart.engine.train.bn_stats import reestimate, statistics_of
@@ -47,6 +47,7 @@ from headstart.runs.folder import RunFolder, write_document
 from headstart.runs.outline import count_learned, count_parameters, workload_of
 from headstart.runs.planning import Plan
 from headstart.runs.resuming import ASSETS, Resumed
+from headstart.spans import span
 from headstart.specs import Calibrates, Evaluation, FeedsTargets, FitsTargets, Generates, Training, WeightsSpec
 from headstart.threads import available_threads
 from headstart.timing import Stopwatch
@@ -64,10 +65,9 @@ def load_weights(plan: Plan) -> int:
     Returns of how many BatchNorm layers the statistics were estimated again, on the training split.
     """
     resolved = plan.resolved
-    rows = plan.data.indices("train")[:CALIBRATION_SAMPLES]
     assemble.load_weights(
         plan.network,
-        take(plan.data.tensors, rows),
+        assemble.first_batch(plan.data.tensors, plan.data.indices("train")),
         plan.kind,
         spec=resolved.backbone,
         source=resolved.weights,
@@ -106,6 +106,7 @@ def open_extractor(
     return decide(extractor, engine, plan.resolved.recipe.precision, work)
 
 
+@span("writing the run")
 def open_run(plan: Plan, decision: EngineDecision, folder: RunFolder, log: EventLog, *, reestimated: int = 0) -> None:
     """Write what is known before training: recipe, split, environment; say what starts and what to mind."""
     resolved, recipe = plan.resolved, plan.resolved.recipe
@@ -345,6 +346,7 @@ def _labelled(plan: Plan, split: str) -> Labelled:
     return Labelled(split, keys, tuple(payloads[key] for key in keys), targets, plan.target_kind)
 
 
+@span("reloading")
 def answers_in_memory(training: TrainContext, *, exact: bool) -> dict[str, np.ndarray]:
     """The outputs (rows, ...) of the first RELOADED rows of val, by the network as it was trained; teacher-forced where
     its head is fed targets.
@@ -353,27 +355,34 @@ def answers_in_memory(training: TrainContext, *, exact: bool) -> dict[str, np.nd
     network computes it again.
     """
     seen = training.source.latest("val") if exact else training.source.plain(0, "val")
-    rows = np.arange(min(RELOADED, seen.samples.count))
-    tensors, network = seen.samples.take(0, rows), training.fast
-    if isinstance(training.task, FeedsTargets):
-        return dict(
-            score_step(network, seen.start, training.task)(tensors, take(training.targets["val"], rows)).outputs
-        )
-    return forward(network, seen.start, len(network.stages))(tensors)
+    network, count = training.fast, min(RELOADED, seen.samples.count)
+    row_bytes = bytes_a_row(seen.samples.take(0, np.arange(1)))
+    run = forward(network, seen.start, len(network.stages))
+    fed = score_step(network, seen.start, training.task) if isinstance(training.task, FeedsTargets) else None
+    parts = []
+    for rows, mask in batches(np.arange(count), min(count, rows_within(row_bytes, RELOADED))):
+        tensors = seen.samples.take(0, rows)
+        outputs = run(tensors) if fed is None else fed(tensors, take(training.targets["val"], rows)).outputs
+        parts.append(take(outputs, mask > 0))
+    return filled_together(parts)
 
 
+@span("reloading")
 def reloaded_answers(predictor: Predictor, val: Labelled) -> dict[str, np.ndarray]:
     """What a reloaded artefact gives for the first RELOADED samples of val, from the raw samples on."""
     first = slice(0, RELOADED)
     if predictor.score is None:
         return predictor.outputs(val.payloads[first])
-    (answered,) = predictor.answer(val.payloads[first])
-    rows, values = answered.rows, val.values(first)
-    keys = [val.keys[of] for of in rows.owners]
-    targets = predictor.task.encode([values[of] for of in rows.owners], rows.facts, keys)
-    return dict(predictor.score(rows.tensors, targets).outputs)
+    values, parts, done = val.values(first), [], 0
+    for answered in predictor.answer(val.payloads[first]):
+        rows, owners = answered.rows, answered.rows.owners + done
+        targets = predictor.task.encode([values[of] for of in owners], rows.facts, [val.keys[of] for of in owners])
+        parts.append(predictor.score(rows.tensors, targets).outputs)
+        done += len(answered.facts)
+    return filled_together(parts)
 
 
+@span("reloading")
 def verify_reload(expected: Mapping[str, np.ndarray], reloaded: Mapping[str, np.ndarray], artefact: Path) -> None:
     """A run is done only after its artefact answers val, from the raw samples on, as the network in memory does.
 

@@ -14,6 +14,7 @@ from headstart.data.prepared import PreparedData, PrepareOptions, prepare
 from headstart.data.reading import OnProgress
 from headstart.engine.network.blueprint import assets_of, digests_of
 from headstart.errors import PluginError
+from headstart.spans import span
 from headstart.specs import (
     Finding,
     FitsAhead,
@@ -90,6 +91,7 @@ def training_split(
     return TrainingSplit(Picked(payload, rows), data.read_values(targets, rows), seed, folder, tell)
 
 
+@span("decoding and checking data")
 def fit_and_prepare(
     records: Records,
     kind: InputKind,

@@ -39,6 +39,7 @@ from headstart.runs.continuing import changed_since
 from headstart.runs.fitted_ahead import fit_and_prepare, fitted_to, is_unfitted, readable, training_split
 from headstart.runs.folder import trained_by
 from headstart.runs.leaks import met_before
+from headstart.spans import span
 from headstart.specs import (
     HEAD,
     PRETRAINED,
@@ -160,6 +161,7 @@ def backbone_blueprint(resolved: BoundRecipe, registry: Registry) -> Blueprint:
     return use.blueprint(registry)
 
 
+@span("opening data")
 def open_records(resolved: ResolvedRecipe, registry: Registry) -> Records:
     """The dataset's records."""
     kinds = [(kind.name, kind.columns) for kind in registry.specs("targets")]

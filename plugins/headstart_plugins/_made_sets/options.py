@@ -1,10 +1,16 @@
-"""How scenes are drawn, as users can say it."""
+"""How made sets are drawn and cut, as users can say it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from headstart.options import option
+
+
+def must_advance(tile: int, overlap: int) -> None:
+    """Raises ValueError where tiles that share so many pixels would not advance."""
+    if overlap * 2 > tile:
+        raise ValueError(f"overlap is {overlap}, more than half of a tile, which is {tile}")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from scipy import special
 
 from headstart_plugins._boxes import Detections
-from headstart_plugins.detection._grid import STEPS, Cells, overlaps
+from headstart_plugins.detection._grid import STEPS, Cells
 
 CANDIDATES = 1000
 """Boxes of a picture that are compared with each other, at most: the surest ones."""
@@ -72,32 +72,34 @@ def without_doubles(corners: np.ndarray, classes: np.ndarray, overlap: float, mo
     As torchvision's `batched_nms`: a box goes where one before it that stays, of its class, has an intersection over
     union with it above `overlap`; a pair at exactly that stays.
     """
-
-    def doubles(first: int, rest: np.ndarray) -> np.ndarray:
-        found: np.ndarray = (classes[rest] == classes[first]) & (overlaps(corners[first], corners[rest]) > overlap)
-        return found
-
-    return _kept(len(corners), doubles, most)
+    return _kept(corners, classes, overlap, of_one_class=True, most=most)
 
 
 def one_a_thing(found: Detections, across: float) -> Detections:
     """`found` without boxes that have an intersection over union above `across` with a surer one of another class that
     stays: what looks like two things in one place is answered as the surer one."""
-
-    def doubles(first: int, rest: np.ndarray) -> np.ndarray:
-        differ: np.ndarray = found.classes[rest] != found.classes[first]
-        return differ & (overlaps(found.corners[first], found.corners[rest]) > across)
-
-    kept = _kept(len(found.scores), doubles, len(found.scores))
+    kept = _kept(found.corners, found.classes, across, of_one_class=False, most=len(found.scores))
     return Detections(found.corners[kept], found.scores[kept], found.classes[kept])
 
 
-def _kept(count: int, doubles: Callable[[int, np.ndarray], np.ndarray], most: int) -> np.ndarray:
-    """The first of `count` rows, and each behind it that is not one of the `doubles` of a row that is kept."""
-    left = np.arange(count)
+def _kept(corners: np.ndarray, classes: np.ndarray, overlap: float, *, of_one_class: bool, most: int) -> np.ndarray:
+    """The first row, and each behind it, `most` at most, whose box has no intersection over union above `overlap` with
+    one that is kept of its own class, or else of any other class."""
+    left, top, right, bottom = np.ascontiguousarray(corners.T)
+    area = (right - left) * (bottom - top)
+    stays = np.ones(len(corners), np.bool_)
     kept: list[int] = []
-    while len(left) and len(kept) < most:
-        first, rest = int(left[0]), left[1:]
-        kept.append(first)
-        left = rest[~doubles(first, rest)]
+    for row in range(len(corners)):
+        if len(kept) == most:
+            break
+        if not stays[row]:
+            continue
+        kept.append(row)
+        rest = slice(row + 1, None)
+        width = np.minimum(right[row], right[rest]) - np.maximum(left[row], left[rest])
+        height = np.minimum(bottom[row], bottom[rest]) - np.maximum(top[row], top[rest])
+        shared = np.maximum(width, 0) * np.maximum(height, 0)
+        union = area[row] + area[rest] - shared
+        share = np.divide(shared, union, out=np.zeros_like(union), where=union > 0)
+        stays[rest] &= (share <= overlap) | ((classes[rest] == classes[row]) != of_one_class)
     return np.array(kept, np.int64)

@@ -212,6 +212,9 @@ class Detection:
 
     def found(self, outputs: Batch, facts: Sequence[Facts]) -> list[Detections]:
         """What is found in each picture, the surest first, class by class and whatever the threshold of answers."""
+        return self._found(outputs, facts, self.limits)
+
+    def _found(self, outputs: Batch, facts: Sequence[Facts], limits: Limits) -> list[Detections]:
         if CORNERS in outputs:
             return [merged_detections(outputs, row) for row in range(len(facts))]
         return [
@@ -220,7 +223,7 @@ class Detection:
                 outputs["sides"][row],
                 cells_of((fact["input_height"], fact["input_width"])),
                 fact,
-                self.limits,
+                limits,
             )
             for row, fact in enumerate(facts)
         ]
@@ -230,10 +233,14 @@ class Detection:
         each, the surest first; those with a score of the threshold or more, whatever `top_k` is. Of those of different
         classes in one place the surest, see `one_a_thing`."""
         answers = []
-        for everything in self.found(outputs, facts):
-            found = one_a_thing(everything, self.across)
-            count = int(np.sum(found.scores >= self._least_score))
-            parts = (found.classes[:count], shortest(found.scores[:count]), shortest(found.corners[:count]))
+        # No box depends on one with a lower score: those below the threshold need not be compared with others.
+        limits = replace(self.limits, min_score=max(self.limits.min_score, self._least_score))
+        for everything in self._found(outputs, facts, limits):
+            sure = everything.scores >= self._least_score
+            found = one_a_thing(
+                Detections(everything.corners[sure], everything.scores[sure], everything.classes[sure]), self.across
+            )
+            parts = (found.classes, shortest(found.scores), shortest(found.corners))
             boxes = [
                 {"class": self.classes[kind], "score": float(score), "box": box.tolist()}
                 for kind, score, box in zip(*parts, strict=True)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from headstart.specs import BackboneSpec
+from headstart_plugins._model_folders import UNSTATED
 from headstart_plugins._sequences.stages import encoder_features
 from headstart_plugins.hf_seq2seq._options import EncoderOptions
 
 NAME = "hf_seq2seq/encoder"
-UNSTATED = "not stated in the folder: see the page of its publisher"
 PREPROCESS: Mapping[str, Any] = {"length": 512}
 TINY: Mapping[str, Any] = {"vocabulary": 256, "width": 16, "layers": 2, "heads": 2, "hidden": 32, "dropout": 0.0}
 

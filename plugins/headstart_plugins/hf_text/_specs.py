@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from headstart.specs import BackboneSpec, FeatureSpec, FetchedFile, PackageFile, WeightsSpec
+from headstart_plugins._model_folders import UNSTATED
 from headstart_plugins.hf_text._options import TransformerOptions
 from headstart_plugins.hf_text._stages import stage_names
 
@@ -14,7 +15,6 @@ NAME = "hf_text/transformer"
 LOAD = "headstart_plugins.hf_text._load:load"
 TOKENS_AXES = ("batch", "time", "channel")
 PREPROCESS: Mapping[str, Any] = {"family": "bert", "length": 128, "lowercase": True, "prefix": "", "vocabulary": 30522}
-UNSTATED = "not stated in the folder: see the page of its publisher"
 
 
 def features(width: int | None) -> tuple[FeatureSpec, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from headstart.hookspecs import hookimpl
 from headstart.options import option
 from headstart.specs import DatasetSpec
-from headstart_plugins._made_sets.options import SceneOptions
+from headstart_plugins._made_sets.options import SceneOptions, must_advance
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,7 @@ class NucleiOptions:
 
     def __post_init__(self) -> None:
         """Raises ValueError where tiles would not advance."""
-        if self.overlap * 2 > self.tile:
-            raise ValueError(f"overlap is {self.overlap}, more than half of a tile, which is {self.tile}")
+        must_advance(self.tile, self.overlap)
 
 
 @hookimpl

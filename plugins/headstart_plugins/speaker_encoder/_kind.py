@@ -35,7 +35,9 @@ class MelKind(WaveKind):
     def __init__(self, preprocess: Mapping[str, Any], options: VoiceOptions) -> None:
         rate = int(preprocess["rate"])
         self._loudness = float(preprocess["loudness"])
-        self._detector = _detector() if options.voiced else None
+        self._voiced = options.voiced
+        if self._voiced:
+            _detector()  # a missing package is told now, not at the first recording
         mel = Mel(rate, round(WINDOW * rate), round(HOP * rate), bands=int(preprocess["bands"]), pad="zero")
         super().__init__(mel, round((options.seconds or SECONDS) * rate), options)
 
@@ -45,7 +47,7 @@ class MelKind(WaveKind):
         level = 10 * np.log10(power) if power else 0.0
         if power and level < self._loudness:
             samples = (samples * 10 ** ((self._loudness - level) / 20)).astype(np.float32)
-        return samples if self._detector is None else voiced(samples, self.rate, self._detector)
+        return voiced(samples, self.rate, _detector()) if self._voiced else samples
 
     def features(self, samples: Any, masks: Any) -> Mapping[str, Any]:
         """See the class."""
@@ -77,7 +79,8 @@ def _detector() -> Any:
 
 def voiced(samples: np.ndarray, rate: int, detector: Any) -> np.ndarray:
     """`samples` (n,) float32 without long stretches in which the `detector` hears no voice; as they are where it hears
-    none at all, which the reference leaves empty."""
+    none at all, which the reference leaves empty. The `detector` is a new one for each recording: those of
+    webrtcvad-wheels 2.0.14 learn how loud noise is, and decide on a frame by all that they have heard."""
     size = round(FRAME * rate)
     count = len(samples) // size
     whole = samples[: count * size]

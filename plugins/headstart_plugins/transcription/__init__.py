@@ -33,8 +33,19 @@ class TranscriptionOptions:
         1, "Sequences that are followed at once where an answer is looked for; 1 is greedy.", low=1, high=64
     )
     longest: int = option(200, "Tokens of what is said in one window, at most.", low=2, high=448)
+    loops: bool = option(
+        False,
+        "Leave answers as they are that say one thing over and over until there is no room for more; unless set, such "
+        "an answer has it once, which its segment tells.",
+    )
+    times: bool = option(
+        False,
+        "Have the decoder say when each stretch of speech begins and ends, by the rules that it learned: segments are "
+        "these then, and not whole windows.",
+    )
     srt: bool = option(
-        False, "Write subtitles beside answers with --out: a file in SubRip's format, an entry a window with its times."
+        False,
+        "Write subtitles beside answers with --out: a file in SubRip's format, an entry a segment with its times.",
     )
 
 
@@ -51,7 +62,7 @@ def register_tasks() -> Iterable[TaskSpec]:
             targets="targets/text",
             heads=(HEAD,),
             batch_size=8,
-            answer_options=("beams", "longest", "form", "srt"),
+            answer_options=("beams", "longest", "form", "loops", "times", "srt"),
             gradient_options=("label_smoothing",),
             comes_trained=True,
         )

@@ -21,7 +21,7 @@ class TranscriptionEvaluator:
     def __init__(self, task: Transcription, form: Form) -> None:
         self._task = task
         self._scores = TranscriptionScores(form=form)
-        self._count = 0
+        self._count = self._looped = 0
 
     def update(self, targets: Batch, outputs: Batch, facts: Sequence[Facts], losses: np.ndarray) -> None:
         """See Evaluator. References are the whole texts where they are known, else their tokens."""
@@ -31,7 +31,9 @@ class TranscriptionEvaluator:
             said = [bytes(row).decode() for row in targets["reference"]]
         else:
             said = [self._task.transcripts.decode(row[row >= 0].tolist()) for row in targets["next"]]
-        heard = [" ".join(self._task.said(row, fact)) for row, fact in zip(outputs["tokens"], facts, strict=True)]
+        windows = [self._task.said(row, fact) for row, fact in zip(outputs["tokens"], facts, strict=True)]
+        heard = [" ".join(text for text, _ in each) for each in windows]
+        self._looped += sum(any(is_loop for _, is_loop in each) for each in windows)
         keys = [str(fact.get("key", "")) for fact in facts]
         self._scores.add(said, heard, keys if any(keys) else None)
         self._count += len(said)
@@ -40,13 +42,14 @@ class TranscriptionEvaluator:
         """See Evaluator."""
         self._scores.merge(other._scores)
         self._count += other._count
+        self._looped += other._looped
 
     def metrics(self) -> Mapping[str, float]:
         """`wer`, `cer` and what the first is made of; none where nothing was generated."""
         return self._scores.metrics() if self._count else {}
 
     def result(self) -> Evaluation:
-        """With intervals of resampled clips, and the worst ones."""
+        """With intervals of resampled clips, and the worst ones; `looped` are clips of which a loop was left out."""
         if not self._count:
             return Evaluation({})
-        return Evaluation(self.metrics(), self._scores.intervals(), self._scores.report())
+        return Evaluation(self.metrics(), self._scores.intervals(), {**self._scores.report(), "looped": self._looped})

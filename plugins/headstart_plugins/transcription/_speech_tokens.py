@@ -32,20 +32,29 @@ class SpeechTokens:
     suppressed: Sequence[int] = ()
     first_suppressed: Sequence[int] = ()
 
-    def prompt(self, language: str) -> tuple[int, ...]:
-        """What stands before each transcript. Raises UsageError for a language that the decoder does not know."""
+    @property
+    def first_time(self) -> int:
+        """The token of the time 0; those behind it are 20 ms apart, up to the end of the vocabulary."""
+        return self.no_times + 1
+
+    def prompt(self, language: str, *, times: bool = False) -> tuple[int, ...]:
+        """What stands before each transcript, with `times` among its words or without.
+
+        Raises UsageError for a language that the decoder does not know.
+        """
+        asked = () if times else (self.no_times,)
         if not self.languages:
             if language != "en":
                 raise UsageError(
                     f"task.language is {language!r}, and this decoder knows English alone",
                     hint="leave it out, or choose weights for several languages",
                 )
-            return (self.start, self.no_times)
+            return (self.start, *asked)
         if language not in self.languages:
             known = ", ".join(sorted(self.languages))
             raise UsageError(f"task.language is {language!r}, which this decoder does not know", hint=f"one of {known}")
         task = () if self.transcribe is None else (self.transcribe,)
-        return (self.start, self.languages[language], *task, self.no_times)
+        return (self.start, self.languages[language], *task, *asked)
 
 
 class Transcripts:

@@ -17,8 +17,10 @@ from headstart_plugins._heads.loss_alone import LossAlone
 from headstart_plugins._sequences import DecoderConfig, lengths_up_to
 from headstart_plugins.transcription import TranscriptionOptions
 from headstart_plugins.transcription._evaluate import TranscriptionEvaluator
+from headstart_plugins.transcription._loops import before_loop
 from headstart_plugins.transcription._speech_tokens import TOKENIZER, SpeechTokens, Transcripts, of_labels
 from headstart_plugins.transcription._subtitles import subtitles
+from headstart_plugins.transcription._times import begun, by_rules, stretches
 
 if TYPE_CHECKING:
     import keras
@@ -92,8 +94,13 @@ class Transcription:
 
     @property
     def _given(self) -> tuple[int, ...]:
-        """The tokens before a transcript but for the last of them, which a search starts from."""
+        """The tokens before a transcript that is learned but for the last of them."""
         return self.tokens.prompt(self.options.language)[:-1]
+
+    @property
+    def _asked(self) -> tuple[int, ...]:
+        """The tokens before a transcript that is looked for."""
+        return self.tokens.prompt(self.options.language, times=self.options.times)
 
     # --- targets -----------------------------------------------------------------------------------------------------
 
@@ -188,15 +195,15 @@ class Transcription:
     def search(self) -> Search:
         """See Generates."""
         tokens = self.tokens
-        room = self.config.most_positions - len(self._given) - 1
+        room = self.config.most_positions - len(self._asked)
         return Search(
-            start=tokens.prompt(self.options.language)[-1],
+            start=self._asked[-1],
             end=tokens.end,
             pad=tokens.end,
             most=min(self.options.longest, room),
             beams=self.options.beams,
             banned=tuple(tokens.suppressed),
-            banned_first=tuple(tokens.first_suppressed),
+            banned_first=() if self.options.times else tuple(tokens.first_suppressed),
         )
 
     def start(self, head: keras.Model, features: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,13 +213,24 @@ class Transcription:
 
         heard = {TOKENS: features[TOKENS]}
         search = self.search
-        return decoding.start(self.config, head, heard, most=search.most, beams=search.beams, given=self._given)
+        state = decoding.start(self.config, head, heard, most=search.most, beams=search.beams, given=self._asked[:-1])
+        if not self.options.times:
+            return state
+        banned = (*self.tokens.suppressed, self.tokens.no_times)
+        return state | begun(
+            features[TOKENS].shape[0], self.config.vocabulary, first=self.tokens.first_time, banned=banned
+        )
 
     def step(self, head: keras.Model, state: dict[str, Any], last: Any, position: Any) -> tuple[dict[str, Any], Any]:
         """See Generates and `_sequences.decoding.step`."""
         from headstart_plugins._sequences import decoding
 
-        return decoding.step(self.config, state, last, position, given=len(self._given))
+        following, logits = decoding.step(self.config, state, last, position, given=len(self._asked) - 1)
+        if not self.options.times:
+            return following, logits
+        first, end = self.tokens.first_time, self.tokens.end
+        told, logits = by_rules(state, logits, last, position, first=first, end=end)
+        return following | told, logits
 
     def evaluator(self, *, running: bool = False) -> TranscriptionEvaluator | LossAlone:
         """A running one knows nothing but the loss: to transcribe at every step would cost more than it tells."""
@@ -229,24 +247,46 @@ class Transcription:
             return {name: array[:1] for name, array in outputs.items()}
         return {"tokens": outputs["tokens"].reshape(1, -1), "score": outputs["score"].mean(axis=0, keepdims=True)}
 
-    def said(self, tokens: np.ndarray, facts: Facts) -> list[str]:
-        """What (time,) or (window * time,) tokens say in each window."""
-        windows = facts.get("windows", 1)
-        parts = tokens.reshape(-1, self.search.most)[:windows] if windows > 1 else tokens[None]
-        return [self.transcripts.decode(ids) for ids in parts.tolist()]
+    def said(self, tokens: np.ndarray, facts: Facts) -> list[tuple[str, bool]]:
+        """What (time,) or (window * time,) tokens say in each window, and whether that is the beginning of a loop."""
+        return [
+            (" ".join(each.text for each in of_window), is_loop) for of_window, is_loop in self._heard(tokens, facts)
+        ]
+
+    def _heard(self, tokens: np.ndarray, facts: Facts) -> list[tuple[list[_Stretch], bool]]:
+        """The stretches of each window, a single one without times, and whether a loop of it was left out."""
+        windows, most = facts.get("windows", 1), self.search.most
+        parts = tokens.reshape(-1, most)[:windows] if windows > 1 else tokens[None, :most]
+        heard = []
+        for ids in parts.tolist():
+            ended = self.tokens.end in ids
+            own = ids[: ids.index(self.tokens.end)] if ended else ids
+            kept = own if self.options.loops or ended else before_loop(own)
+            told = stretches(kept, first=self.tokens.first_time) if self.options.times else [(None, None, kept)]
+            decoded = [_Stretch(begin, end, self.transcripts.decode(words)) for begin, end, words in told]
+            heard.append(([each for each in decoded if each.text], len(kept) < len(own)))
+        return heard
 
     def decode(self, outputs: Batch, facts: Sequence[Facts], top_k: int) -> Sequence[Mapping[str, Any]]:
-        """`transcript`, its `score`, and the `segments`: what is said in each window, with its times in seconds."""
+        """`transcript`, its `score`, and the `segments`: what is said in each window, or between the times that the
+        decoder says, with its times in seconds, and `loop` where a loop of it was left out."""
         decoded = []
         for row, fact in enumerate(facts):
-            said = self.said(outputs["tokens"][row], fact)
+            heard = self._heard(outputs["tokens"][row], fact)
             spans = fact.get("spans") or [(fact.get("start", 0.0), fact.get("end", 0.0))]
-            segments = [
-                {"start": round(float(start), 3), "end": round(float(end), 3), "text": text}
-                for (start, end), text in zip(spans, said, strict=False)
-            ]
+            segments = []
+            for (start, end), (said, is_loop) in zip(spans, heard, strict=False):
+                own = [
+                    {"start": round(begin, 3), "end": round(max(begin, stop), 3), "text": each.text}
+                    for each in said or [_Stretch(None, None, "")]
+                    for begin, stop in [each.within(float(start), float(end))]
+                ]
+                if is_loop:
+                    own[-1]["loop"] = True
+                segments += own
             score = float(outputs["score"][row])
-            decoded.append({"transcript": joined(said), "score": score, "segments": segments})
+            transcript = " ".join(str(each["text"]) for each in segments if each["text"])
+            decoded.append({"transcript": transcript, "score": score, "segments": segments})
         return decoded
 
     def rows(self, answer: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
@@ -258,9 +298,18 @@ class Transcription:
         return {".srt": subtitles(answer["segments"])} if self.options.srt else {}
 
 
-def joined(said: Sequence[str]) -> str:
-    """What several windows say, as one text."""
-    return " ".join(each for each in said if each)
+@dataclass(frozen=True)
+class _Stretch:
+    """Words of a window, and when they begin and end in it in seconds, None where that is not said."""
+
+    begin: float | None
+    end: float | None
+    text: str
+
+    def within(self, start: float, end: float) -> tuple[float, float]:
+        """Its times in seconds of the recording, whose window goes from `start` to `end`."""
+        begin, stop = (start + each if each is not None else None for each in (self.begin, self.end))
+        return min(start if begin is None else begin, end), min(end if stop is None else stop, end)
 
 
 def plain_tokens(tokens: SpeechTokens) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from headstart.specs import BackboneSpec, PackageFile, WeightsSpec
+from headstart_plugins._model_folders import UNSTATED
 from headstart_plugins.whisper._decoder import TINY_EN, decoder_of, head_of
 from headstart_plugins.whisper._options import EncoderOptions
 from headstart_plugins.whisper._stages import features, stage_names
@@ -14,7 +15,6 @@ from headstart_plugins.whisper._stages import features, stage_names
 NAME, TAKES = "whisper/encoder", "whisper_mel"
 LOAD = "headstart_plugins.whisper._load:load"
 PREPROCESS: Mapping[str, Any] = {"rate": 16_000, "window": 400, "hop": 160, "bands": 80, "seconds": 30.0}
-UNSTATED = "not stated in the folder: see the page of its publisher"
 TINY: Mapping[str, Any] = {"width": 16, "blocks": 2, "heads": 2, "hidden": 32, "positions": 1500}
 
 REGISTERED = BackboneSpec(

@@ -1,6 +1,7 @@
 """Many steps a call give what single steps give, however they are cut, and stop where single steps stop."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -372,6 +373,9 @@ def test_only_a_head_on_stored_features_takes_many_steps_a_call(case):
     assert isinstance(make_epochs(one.step, examples(drawn), **SETTINGS), StepByStep)
     below = dataclasses.replace(one.step, start=0)
     assert isinstance(make_epochs(below, examples(), **SETTINGS), StepByStep)
+    # batches of targets that are cut to their longest row have no one shape
+    cutting = dataclasses.replace(one.step, task=SimpleNamespace(target_lengths=(2, 4), used=len))
+    assert isinstance(make_epochs(cutting, examples(), **SETTINGS), StepByStep)
 
 
 def test_jax_compiles_one_loop_for_all_calls_and_blocks(case, backend, monkeypatch):

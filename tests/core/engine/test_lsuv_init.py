@@ -215,3 +215,24 @@ def test_layers_inside_composite_ones_are_brought_to_life_too():
     momenta = [layer.norm.momentum for layer in stage.model.layers[1:]]
     assert momenta == [0.99] * 4
     assert 0.05 < float(keras.ops.convert_to_numpy(stage.model(batch, training=False)["y"]).std()) < 20
+
+
+@pytest.mark.parametrize(("norm", "std"), [(True, 0.02), (False, 1.0)], ids=["normalised", "handed on"])
+def test_an_embedding_that_is_normalised_stays_as_it_was_drawn(norm, std):
+    """Of a deviation of 1 its rows would hardly move: Adam's steps are as long whatever a weight's scale is."""
+    import keras
+
+    from headstart.engine.network.lsuv_init import initialise
+
+    ids, kinds = (keras.Input((None,), dtype="int32", name=name) for name in ("ids", "kinds"))
+    words = keras.layers.Embedding(500, 16, name="words")
+    x = keras.layers.Add()([words(ids), keras.layers.Embedding(2, 16)(kinds)]) if norm else words(ids)
+    x = keras.layers.Dropout(0.1)(x)
+    x = keras.layers.LayerNormalization(epsilon=1e-12)(x) if norm else x
+    inputs = {"ids": ids, "kinds": kinds} if norm else {"ids": ids}
+    stage = Stage("embeddings", keras.Model(inputs, {"x": x}))
+    drawn = np.random.default_rng(0).integers(0, 500, (8, 40)).astype("int32")
+    batch = {"ids": drawn, "kinds": drawn % 2} if norm else {"ids": drawn}
+    initialise([stage], batch)
+    assert _numpy(words.embeddings).std() == pytest.approx(std, rel=0.1)
+    assert run([stage], batch)["x"].std() == pytest.approx(1.0, rel=0.1)

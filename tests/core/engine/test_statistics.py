@@ -108,7 +108,7 @@ def taken(bench, network, count=None):
 
 
 @pytest.mark.parametrize(("batch", "batches_of"), [(64, 1), (16, 2), (8, 5)])
-def test_statistics_taken_anew_are_the_means_of_those_of_batches_beside_the_sources(
+def test_statistics_taken_anew_are_those_of_all_batches_together_beside_the_sources(
     bench, network, monkeypatch, batch, batches_of
 ):
     monkeypatch.setattr(module, "BATCH", batch)
@@ -120,14 +120,15 @@ def test_statistics_taken_anew_are_the_means_of_those_of_batches_beside_the_sour
     parts = np.array_split(rows, batches_of)
     seen = [written(preprocessed(bench, network, part)) for part in parts]
     prior = module.SOURCE / (module.SOURCE + 38)
-    expected = {
-        stage: tuple(
-            prior * before[stage][kind]
-            + (1 - prior) * sum(len(part) / 38 * each[stage][kind] for part, each in zip(parts, seen, strict=True))
-            for kind in (0, 1)
+    expected = {}
+    for stage in STAGES:
+        means, variances = (np.stack([each[stage][kind] for each in seen]) for kind in (0, 1))
+        shares = np.array([[len(part) / 38] for part in parts])
+        mean = (shares * means).sum(0)
+        variance = (shares * (variances + (means - mean) ** 2)).sum(0)  # of a mixture
+        expected[stage] = tuple(
+            prior * old + (1 - prior) * new for old, new in zip(before[stage], (mean, variance), strict=True)
         )
-        for stage in STAGES
-    }
     assert_close(statistics(network), expected)
     assert np.abs(statistics(network)["low"][0] - before["low"][0]).max() > 1e-3
 

@@ -1,5 +1,7 @@
 """Names, paths and `KIND:REF` become specs; what cannot be told apart is an error with both spellings."""
 
+import sys
+
 import pytest
 
 from headstart.errors import DataError, PluginError, UsageError
@@ -196,6 +198,21 @@ def test_a_path_is_opened_for_the_targets_that_are_asked_for_where_a_plugin_heed
     for other in (None, "two/other"):
         with pytest.raises(UsageError, match=r"no dataset plugin recognises a\.any"):
             registry.resolve_dataset("a.any", other)
+
+
+@pytest.mark.parametrize("taken", ["ref, targets", "ref, targets=None", "ref, *, targets", "ref, *, targets=None"])
+def test_hooks_have_what_they_take_however_they_take_it(taken, tmp_path, here, monkeypatch):
+    """Pluggy 1.7.0's `HookImpl.argnames` leaves arguments with a default out, and those by keyword alone."""
+    hook = f"@hookimpl\ndef resolve_dataset({taken}):\n    return 'three/file' if targets == 'three/kind' else None"
+    offered = "@hookimpl\ndef register_datasets():\n    return [dataset('three/file', takes_path=True)]"
+    write_distribution(tmp_path, "three", f"{HEADER}\n{hook}\n\n{offered}")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "three", raising=False)
+    registry = load_registry(allow=["three"])
+    (here / "a.file").write_text("")
+    assert str(registry.resolve_dataset("a.file", "three/kind")) == "three/file:a.file"
+    with pytest.raises(UsageError, match="no dataset plugin recognises"):
+        registry.resolve_dataset("a.file", "other/kind")
 
 
 def test_a_home_path_is_expanded(registry, here, monkeypatch):

@@ -12,7 +12,7 @@ from headstart.errors import DataError
 from headstart.specs import TaskRequest
 from headstart_plugins._boxes import Boxes
 from headstart_plugins.detection import DetectionOptions
-from headstart_plugins.detection._decode import without_doubles
+from headstart_plugins.detection._decode import one_a_thing, without_doubles
 from headstart_plugins.detection._draw import coco_results, drawn_boxes
 from headstart_plugins.detection._grid import cells_of
 from headstart_plugins.detection._task import build
@@ -230,3 +230,22 @@ def test_results_are_those_of_coco_and_pictures_have_their_boxes():
     assert lit[30:60, 29].all()
     assert not lit[60:].any()
     assert not lit[40, 12:28].any()
+
+
+def test_answers_are_those_of_all_that_is_found_but_for_unsure_ones():
+    """Boxes below the threshold are left out before doubles are looked for, which no surer box depends on."""
+    random, positions = np.random.default_rng(0), len(cells_of(examples.SIZE).strides)
+    outputs = {
+        "classes": random.normal(-1, 2, (4, positions, 3)).astype(np.float32),
+        "sides": random.normal(0, 3, (4, positions, 4, 11)).astype(np.float32),
+    }
+    facts = [examples.FACTS] * 4
+    task = examples.task(threshold=0.6)
+    counts = []
+    for answer, everything in zip(task.decode(outputs, facts, 1), task.found(outputs, facts), strict=True):
+        alone = one_a_thing(everything, task.across)
+        expected = [float(score) for score in alone.scores if score >= 0.6]
+        assert [each["score"] for each in answer["boxes"]] == pytest.approx(expected, abs=1e-6)
+        assert [each["box"] for each in answer["boxes"]] == pytest.approx(alone.corners[: len(expected)], rel=1e-5)
+        counts.append((len(everything.scores), len(expected)))
+    assert all(2 < sure < every for every, sure in counts), counts

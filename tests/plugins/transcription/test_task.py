@@ -62,6 +62,23 @@ def test_windows_are_joined_and_have_their_times():
     assert answer["score"] == pytest.approx(-0.3)
 
 
+def test_with_times_segments_are_what_lies_between_them():
+    """The token 53 is the time 0 there, and 20 ms lie between two."""
+    task = made(longest=12, times=True)
+    facts = {"seconds": 9.0, "windows": 2, "spans": [[0.0, 5.0], [5.0, 5.3]]}
+    first = [53, 5, 6, 58, 58, 5, 8, 63, 51, 51, 51, 51]
+    second = [54, 5, 7, 69, 69, 5, 6, 51, 51, 51, 51, 51]  # what begins behind the window's end, ends there
+    (answer,) = task.decode({"tokens": np.array([first + second]), "score": np.zeros(1, np.float32)}, [facts], 1)
+    assert answer["segments"] == [
+        {"start": 0.0, "end": 0.1, "text": "a"},
+        {"start": 0.1, "end": 0.2, "text": "c"},
+        {"start": 5.02, "end": 5.3, "text": "b"},
+        {"start": 5.3, "end": 5.3, "text": "a"},
+    ]
+    assert answer["transcript"] == "a c b a"
+    assert [*made(srt=True, times=True).files(answer)] == [".srt"]
+
+
 def test_subtitles_have_numbers_times_and_texts():
     segments = [
         {"start": 0.0, "end": 1.5, "text": "one"},
@@ -101,7 +118,7 @@ def test_labels_that_are_not_whole_are_refused(labels):
 
 
 def test_error_rates_are_those_of_what_was_said():
-    task = made(longest=8)
+    task = made(longest=16)
     evaluator = task.evaluator()
     ids = task.transcripts.encode(["the cat sat", "a dog"])
     tokens = np.full((2, 16), 51, np.int32)
@@ -111,3 +128,23 @@ def test_error_rates_are_those_of_what_was_said():
     evaluator.update({"reference": truth}, {"tokens": tokens}, [{"key": "1"}, {"key": "2"}], np.zeros(2))
     assert evaluator.metrics()["wer"] == pytest.approx(1 / 5)
     assert evaluator.result().report["worst"][0]["key"] == "2"
+    assert evaluator.result().report["looped"] == 0
+    loop = np.array([[5, *[6, 7] * 7, 8]], np.int32)  # the last one is not of it
+    evaluator.update({"reference": truth[:1]}, {"tokens": loop}, [{"key": "3"}], np.zeros(1))
+    evaluator.update({"reference": truth[:1]}, {"tokens": loop[:, [0, *[1, 2] * 7, 1]]}, [{"key": "4"}], np.zeros(1))
+    assert evaluator.result().report["looped"] == 1
+
+
+def test_of_several_windows_the_looping_one_alone_is_cut():
+    task = made(longest=12)
+    looping, ended = task.transcripts.encode(["ab" * 8])[0][1:13], [5, 6, *[51] * 10]
+    facts = {"windows": 2, "spans": [[0.0, 2.0], [2.0, 3.0]]}
+    row = np.array([looping + ended], np.int32)
+    (answer,) = task.decode({"tokens": row, "score": np.zeros(1, np.float32)}, [facts], 1)
+    assert answer["transcript"] == "ab a"
+    assert [each.get("loop", False) for each in answer["segments"]] == [True, False]
+
+    whole = made(longest=12, loops=True)
+    (answer,) = whole.decode({"tokens": row, "score": np.zeros(1, np.float32)}, [facts], 1)
+    assert answer["transcript"] == "abababababab a"
+    assert [*answer["segments"][0]] == ["start", "end", "text"]

@@ -1,12 +1,13 @@
 """Logits and tokens beside those of `transformers` and CTranslate2, recorded by tests/references/whisper.py."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import spoken
-from whisper_folders import CONFIGS, END, KINDS, mels_of, tokens_of
+from whisper_folders import CONFIGS, END, KINDS, NO_TIMES, START, VOCABULARY, logits_of, mels_of, tokens_of
 
 pytestmark = pytest.mark.backend
 SLOW_ON_JAX = True
@@ -91,6 +92,47 @@ def test_a_recording_is_transcribed_token_for_token(name, beams, tiny, rows_of):
     (answer,) = task.decode(found, [rows[0].facts], 1)
     if name == "spoken":
         assert answer["transcript"] == "Whoever learns one thing will learn the next one sooner."  # "learns well", said
+
+
+@pytest.mark.parametrize(
+    "name", [each if each == "spoken" else pytest.param(each, marks=pytest.mark.slow) for each in TOKENS]
+)
+def test_times_are_said_where_the_reference_says_them(name, tiny, rows_of):
+    from headstart.engine.generation import generator
+
+    sounds = {"spoken": spoken.spoken(), **spoken.prompts()}
+    if name not in sounds:
+        pytest.skip(f"{name} is a recording of Debian's {spoken.PACKAGE}")
+    network, task, kind = tiny[1]
+    task = dataclasses.replace(task, options=dataclasses.replace(task.options, times=True))
+    rows, tensors = rows_of(kind, sounds[name])
+    found = generator(network, task)(tensors)
+    ids = found["tokens"][0].tolist()
+    assert ids[: ids.index(50256)] == TOKENS[name]["times"]
+    (answer,) = task.decode(found, [rows[0].facts], 1)
+    if name == "spoken":
+        (segment,) = answer["segments"]
+        assert (segment["start"], segment["end"]) == (0.0, 3.2)
+        assert segment["text"] == answer["transcript"]
+
+
+def test_the_rules_of_times_are_those_of_transformers():
+    from keras import ops
+
+    from headstart_plugins.transcription._times import begun, by_rules
+
+    turns = 0
+    for seed, expected in json.loads(Path(__file__).with_name("times.json").read_text("utf-8")).items():
+        state, last, said = begun(1, VOCABULARY, first=NO_TIMES + 1, banned=(NO_TIMES,)), START, []
+        for position, row in enumerate(logits_of(int(seed))):
+            token = ops.convert_to_tensor([last], "int32")
+            logits = ops.convert_to_tensor(row[None])
+            told, logits = by_rules(state, logits, token, position, first=NO_TIMES + 1, end=END)
+            state, last = state | told, int(ops.argmax(logits[0]))
+            said.append(last)
+        assert said == expected
+        turns += sum(each > NO_TIMES for each in said)
+    assert turns > 60
 
 
 @pytest.mark.slow

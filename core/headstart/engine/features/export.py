@@ -14,6 +14,7 @@ from headstart.backend import VARIABLE
 from headstart.cache import open_cache
 from headstart.errors import EngineRefusal
 from headstart.registry import Registry
+from headstart.spans import span
 from headstart.specs import BackboneSpec, EngineSpec
 
 MANY = 500
@@ -65,6 +66,7 @@ class Exporters:
         if not any(wanted.items() <= facts.items() for facts in kept):
             self.expect(spec)
 
+    @span("waiting for exports")
     def export(self, engine: EngineSpec, folder: Path, *, artefact: Path, stop: int) -> None:
         """Write the graph of the first `stop` stages of the network that the folder `artefact` holds below `folder`.
 

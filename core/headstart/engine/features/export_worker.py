@@ -19,7 +19,9 @@ def main() -> None:
     from headstart.backend import BackendChoice, activate
     from headstart.errors import HeadstartError
     from headstart.host.telemetry import without_telemetry
+    from headstart.spans import span, watch_imports
 
+    watch_imports()
     without_telemetry()
     activate(BackendChoice(sys.argv[1], "the engine that exports"))
     written = sys.stdin.read().strip()
@@ -36,7 +38,8 @@ def main() -> None:
         spec = registry.get("engines", job["engine"])
         network = SavedNetwork.load(job["artefact"], registry=registry).network
         export = registry.load_target(spec, spec.export)
-        export(EngineExport(network, job["stop"], Path(job["folder"])))
+        with span("exporting"):
+            export(EngineExport(network, job["stop"], Path(job["folder"])))
     except HeadstartError as exc:
         answer = {"message": exc.message, "hint": exc.hint}
     Path(job["answer"]).write_text(json.dumps(answer), encoding="utf-8")

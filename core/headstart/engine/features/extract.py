@@ -19,19 +19,20 @@ from headstart.data.lengths import Lengths, cut_to, padded_from
 from headstart.data.order import batches
 from headstart.data.prepared import PreparedData
 from headstart.documents import as_bytes
-from headstart.engine.batch import take
+from headstart.engine.batch import bytes_a_row, take
 from headstart.engine.features.export import Exporters
 from headstart.engine.features.extractor import FeatureExtractor, Opened, Place, samples_a_call
 from headstart.engine.lowering.registry import lowered
 from headstart.engine.network.assemble import (
-    CALIBRATION_SAMPLES,
     backbone_inputs,
     build_backbone,
+    first_batch,
     load_weights,
     without_head,
 )
 from headstart.engine.network.blueprint import BackboneUse
 from headstart.engine.network.network import TAP
+from headstart.spans import span
 from headstart.specs import FeatureSpec, InputKind
 
 OnProgress = Callable[[int, int], None]
@@ -66,6 +67,7 @@ class Passing:
     among: Among | None = None
 
 
+@span("features")
 def features_of(
     opened: Opened, passing: Passing, store: ArrayStore, on_progress: OnProgress = lambda done, total: None
 ) -> dict[str, np.ndarray]:
@@ -165,7 +167,7 @@ def open_backbone(
     kind = kind or blueprint.kind(registry)
     stages = build_backbone(use.spec, registry, options=blueprint.backbone_options, inputs=backbone_inputs(kind))
     network = without_head(kind, stages, use.spec.features, blueprint.features)
-    first = take(data.tensors, slice(CALIBRATION_SAMPLES))
+    first = first_batch(data.tensors, np.arange(len(data.owners)))
     load_weights(network, first, kind, spec=use.spec, source=use.weights, registry=registry, seed=use.seed)
     return FeatureExtractor(
         stock=network,
@@ -181,8 +183,7 @@ def open_backbone(
 def trial_batch(data: PreparedData, rows: np.ndarray, axes: Mapping[str, int]) -> dict[str, np.ndarray]:
     """As many of the samples `rows` as each call brings (batch, ...), on which engines are tried; where rows differ in
     length, those of middling ones, at the static length that holds them."""
-    row_bytes = sum(array[:1].nbytes for array in data.tensors.values())
-    lengths, size = lengths_of(data, rows), samples_a_call(row_bytes)
+    lengths, size = lengths_of(data, rows), samples_a_call(bytes_a_row(data.tensors))
     if lengths is None:
         return take(data.tensors, np.resize(rows, size))
     picked = np.resize(lengths.middling(size), size)

@@ -16,6 +16,7 @@ import keras
 from headstart.engine.network.cutting import single_readers
 from headstart.engine.network.network import Network
 from headstart.errors import HeadstartError, PluginError
+from headstart.spans import span
 from headstart.specs import LoweringSpec, Stage
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def rules_for(
     return rules
 
 
+@span("lowering")
 def lowered(network: Network, registry: Registry, warn: Warn | None = None) -> Network:
     """The network on the fastest layers that are offered for this backend and device."""
     return lower(network, rules_for(str(keras.backend.backend()), registry, warn), warn)

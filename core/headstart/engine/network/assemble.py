@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from headstart.engine.batch import bytes_a_row, rows_within, take
 from headstart.engine.device import forward
 from headstart.engine.network.blueprint import BackboneUse
 from headstart.engine.network.lsuv_init import initialise
@@ -24,6 +25,7 @@ from headstart.engine.network.stages import (
 )
 from headstart.errors import DataError, PluginError, WrongWeightsError
 from headstart.registry import Registry
+from headstart.spans import span
 from headstart.specs import (
     HEAD,
     INPUT,
@@ -47,10 +49,12 @@ TOLERANCE = 1e-3
 PLAIN = TensorSpec((), "float32")
 FEW_STEPS = 4
 """Steps of a map below which its stride cannot be told from its size."""
-CALIBRATION_SAMPLES = 32
-"""Prepared samples that a first batch is checked, and random weights calibrated, on."""
+CALIBRATION_SAMPLES, FEWEST = 32, 2
+"""Prepared samples that a first batch is checked, and random weights calibrated, on; fewer where they are large, see
+`first_batch`, but never one, whose statistics tell nothing where a layer has one position."""
 
 
+@span("building")
 def build_backbone(
     spec: BackboneSpec, registry: Registry, *, options: Any, inputs: Mapping[str, TensorSpec]
 ) -> tuple[Stage, ...]:
@@ -126,6 +130,7 @@ def backbone_inputs(kind: InputKind) -> dict[str, TensorSpec]:
     }
 
 
+@span("building")
 def graft(
     kind: InputKind,
     backbone: Sequence[Stage],
@@ -162,6 +167,13 @@ def without_head(
     return Network((*stages, Stage(HEAD, keras.Model(entries, entries))), features)
 
 
+def first_batch(tensors: Mapping[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Of the prepared samples `rows` among `tensors` (sample, ...) as many as `load_weights` takes. The same on every
+    device, so that random weights are."""
+    most = max(FEWEST, rows_within(bytes_a_row(tensors), CALIBRATION_SAMPLES))
+    return take(tensors, rows[:most])
+
+
 def verify_ranges(outputs: Mapping[str, np.ndarray], expected: Mapping[str, tuple[float, float]], *, hint: str) -> None:
     """Check preprocessed tensors (batch, ...) of a first batch against what the weights expect.
 
@@ -186,6 +198,7 @@ def verify_ranges(outputs: Mapping[str, np.ndarray], expected: Mapping[str, tupl
             )
 
 
+@span("loading weights")
 def load_weights(
     network: Network,
     samples: Mapping[str, np.ndarray],

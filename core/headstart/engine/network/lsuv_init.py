@@ -18,6 +18,8 @@ import numpy as np
 
 from headstart.data.noise import smooth_noise
 from headstart.engine.device import without_gradients
+from headstart.engine.network.cutting import nodes_of
+from headstart.engine.network.liveness import let_go
 from headstart.engine.network.stages import NORMALISATIONS, name_variables, weighted_layers
 from headstart.specs import FeatureSpec, Stage
 
@@ -114,10 +116,12 @@ def calibrate(
     """Bring random stages to life on `batch` ({input: (batch, ...) float32}), bottom first, in one pass.
 
     Each BatchNorm takes the batch's mean and variance as its statistics (training mode with momentum 0; its
-    momentum is restored), and each convolution and dense layer is divided by the deviation of its output
+    momentum is restored), and each convolution, dense layer and embedding is divided by the deviation of its output
     before activation, inside composite layers too: layer-sequential unit variance, Mishkin and Matas 2015,
     "All you need is a good init", algorithm 1 with one step, exact because biases are zero. All else runs in
-    inference mode, so nothing random enters.
+    inference mode, so nothing random enters. An embedding that is normalised before it leaves its stage stays as it
+    was drawn: its scale says nothing there, and Adam, whose steps are as long whatever a weight's scale is, would
+    hardly move rows of a deviation of 1.
     Raises ValueError naming stage, tensor and deviation where an output of a stage, in plain inference, has a
     deviation outside [0.02, 20]. Only float tensors are judged that a later stage or one of `features` uses as values
     (None: any may be used); a mask or an id may well be the same everywhere.
@@ -126,14 +130,41 @@ def calibrate(
     with without_gradients():
         for place, stage in enumerate(stages):
             inputs = {name: tensors[name] for name in stage.model.input}
+            normalised = _normalised_embeddings(stage.model)
+            let_go(stage.model)
             with contextlib.ExitStack() as stack:
                 for layer in weighted_layers(stage.model):
                     for leaf in filter(_is_leaf, layer._flatten_layers()):
-                        stack.enter_context(_calibrating(leaf))
+                        if id(leaf) not in normalised:
+                            stack.enter_context(_calibrating(leaf))
                 stage.model(inputs, training=False)
             tensors = stage.model(inputs, training=False)
             values = _used_as_values(stage, stages[place + 1 : place + 2], features)
             _check_alive(stage.name, {name: tensor for name, tensor in tensors.items() if name in values})
+
+
+def _normalised_embeddings(model: keras.Model) -> set[int]:
+    """Ids of the embeddings from which all ways to an output of a functional model lead through a normalisation."""
+    nodes = nodes_of(model)
+    kept = {id(tensor) for tensor in model.outputs}
+    readers: dict[int, list[Any]] = {}
+    for node in nodes:
+        for tensor in node.arguments.keras_tensors:
+            readers.setdefault(id(tensor), []).append(node)
+    normalised: set[int] = set()
+    found: set[int] = set()
+    for node in reversed(nodes):
+        tensors = {id(tensor) for tensor in node.outputs}
+        following = [reader for tensor in tensors for reader in readers.get(tensor, ())]
+        ends_there = all(
+            isinstance(reader.operation, NORMALISATIONS) or {id(each) for each in reader.outputs} <= normalised
+            for reader in following
+        )
+        if ends_there and not tensors & kept:
+            normalised |= tensors
+            if isinstance(node.operation, keras.layers.Embedding):
+                found.add(id(node.operation))
+    return found
 
 
 def _is_leaf(layer: keras.Layer) -> bool:

@@ -99,10 +99,14 @@ class Network:
         BatchNorm statistics of a pretrained backbone stay as they are, whether or not its weights learn. In inference
         mode alone, `call` can run a stage's model on its tensors in another way.
         """
+        # It imports Keras, for which the backend is chosen after this file was read.
+        from headstart.engine.network.liveness import let_go
+
         alive = dict(tensors)
         for place, stage in enumerate(self.stages[start:stop], start):
             prefix = TAP if stage.name == HEAD else ""
             wanted = {name: alive[prefix + name] for name in stage.model.input}
+            let_go(stage.model)
             outputs = dict(call(stage.model, wanted) if call else stage.model(wanted, training=stage.name in training))
             if stage.name == HEAD:
                 return outputs

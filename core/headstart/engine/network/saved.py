@@ -30,6 +30,7 @@ from headstart.manifest import ARTEFACT, read_manifest, sha256, write_manifest
 from headstart.options import parse_options
 from headstart.registry import Registry, load_registry
 from headstart.shown import Shown
+from headstart.spans import span
 from headstart.specs import (
     InputKind,
     Task,
@@ -45,6 +46,7 @@ ASSETS, INPUT, TASK = "assets", "input", "task"
 """The folder of assets, and one in it for each of those who need some."""
 
 
+@span("writing networks")
 def save_network(target: Path, blueprint: Blueprint, network: Network, *, facts: Mapping[str, Any]) -> None:
     """Write `target` in one step, in place of one that is there; `facts` (versions, backend, licence, ...) go into the
     manifest."""
@@ -87,6 +89,7 @@ class SavedNetwork(Shown):
         }
 
     @classmethod
+    @span("reading networks")
     def load(cls, path: str | Path, *, registry: Registry | None = None) -> Self:
         """Verify and read `path`; builds nothing yet.
 

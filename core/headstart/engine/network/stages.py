@@ -24,10 +24,13 @@ from headstart.engine.network.keras_names import stable_paths
 from headstart.engine.network.network import Network
 from headstart.errors import HeadstartError, WrongWeightsError
 from headstart.lists import in_line
+from headstart.spans import span
 from headstart.specs import HEAD, INPUT, Stage
 
 MAX_LISTED = 8
 WRONG_FILE = "check that the file belongs to this backbone and variant (`headstart backbones NAME` shows its weights)"
+EXPORTING = "openvino"
+"""A backend of Keras that traces graphs, and computes nothing else well."""
 STATISTICS = ("moving_mean", "moving_variance")
 
 
@@ -70,16 +73,19 @@ def _role(layer: keras.Layer, variable: keras.Variable) -> str:
     return "/".join(parts) if len(parts) > 1 else str(variable.name)
 
 
+@span("building again")
 def built_with(build: Callable[[], Network], arrays: Mapping[str, np.ndarray], *, source: str) -> Network:
     """What `build` builds, with `arrays` as the weights of what learns, see `assign_arrays`.
 
-    What would be replaced at once is not drawn first on JAX: that is a program for each shape, to compile and to hold.
-    On PyTorch a layer is a module that takes its variables for parameters while it is built, so they must be there.
+    What would be replaced at once is not drawn first: on JAX that is a program for each shape, to compile and to hold,
+    on OpenVINO a graph for each weight. On PyTorch a layer is a module that takes its variables for parameters while it
+    is built, so they must be there.
     """
-    network = _begun_with(build, arrays) if keras.backend.backend() == "jax" else None
+    network = _begun_with(build, arrays) if keras.backend.backend() != "torch" else None
     network = network or build()
+    is_told = keras.backend.backend() != EXPORTING  # which compiles a graph to say what a variable holds
     for name, variable in _fitting(network.learned, arrays, source, WRONG_FILE).items():
-        if not np.array_equal(keras.ops.convert_to_numpy(variable), arrays[name]):
+        if not is_told or not np.array_equal(keras.ops.convert_to_numpy(variable), arrays[name]):
             variable.assign(arrays[name])
     return network
 

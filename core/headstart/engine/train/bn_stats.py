@@ -2,9 +2,10 @@
 where they are trainable.
 
 Taking them anew is one pass over the samples: each BatchNorm layer runs on the statistics of its batch, everything else
-as it answers, so that nothing random enters; those of all batches are averaged. The source's statistics stay in as if
-they were of a few more samples (Schneider et al. 2020, arXiv:2006.16971, equation 3): a channel that the target hardly
-excites, such as a colour's on grey pictures, would otherwise be divided by next to nothing.
+as it answers, so that nothing random enters. The mean and the variance of all batches together are taken: the variance
+between their means counts too, which matters where large samples make batches small. The source's statistics stay in
+as if they were of a few more samples (Schneider et al. 2020, arXiv:2006.16971, equation 3): a channel that the target
+hardly excites, such as a colour's on grey pictures, would otherwise be divided by next to nothing.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ import keras
 import numpy as np
 
 from headstart.data.order import epoch_order
+from headstart.engine.batch import bytes_a_row, rows_within
 from headstart.engine.device import without_gradients
 from headstart.engine.network.lsuv_init import settling_statistics
 from headstart.engine.network.network import Network
 from headstart.engine.network.stages import is_statistic, name_variables
 from headstart.specs import Stage
 
-BATCH = 64
-"""Samples whose statistics are taken together."""
+BATCH, FEWEST = 64, 2
+"""Samples whose statistics are taken together, fewer where they are large."""
 SOURCE = 64
 """As how many samples the source's statistics count, the N of the paper."""
 REMEMBERED = 25.0
@@ -42,29 +44,32 @@ def reestimate(network: Network, tensors: Mapping[str, np.ndarray], rows: np.nda
     if not layers:
         return 0
     before = [(layer.momentum, layer.trainable) for layer in layers]
-    prior = SOURCE / (SOURCE + len(rows))
-    sums = [[prior * _array(layer.moving_mean), prior * _array(layer.moving_variance)] for layer in layers]
+    source = [(_array(layer.moving_mean), _array(layer.moving_variance)) for layer in layers]
+    sums = [(np.zeros_like(mean), np.zeros_like(variance)) for mean, variance in source]
+    batch = min(BATCH, max(FEWEST, rows_within(bytes_a_row(tensors), BATCH)))
     try:
         for layer in layers:
             layer.momentum = 0.0  # after a batch, the moving statistics are that batch's
             layer.trainable = True
             vars(layer)["call"] = settling_statistics(layer)  # shadows the method, past Keras' tracking of attributes
         mixed = np.asarray(rows)[epoch_order(0, 0, len(rows))]  # for rows may lie by class
-        for part in np.array_split(mixed, max(1, round(len(mixed) / BATCH))):
+        for part in np.array_split(mixed, max(1, round(len(mixed) / batch))):
             share = len(part) / len(mixed)
             with without_gradients():
                 network.run({name: array[part] for name, array in tensors.items()}, 0, len(network.stages) - 1)
-            for layer, (mean, variance) in zip(layers, sums, strict=True):
-                mean += (1 - prior) * share * _array(layer.moving_mean)
-                variance += (1 - prior) * share * _array(layer.moving_variance)
+            for layer, (mean, square) in zip(layers, sums, strict=True):
+                own = _array(layer.moving_mean)
+                mean += share * own
+                square += share * (_array(layer.moving_variance) + own**2)
     finally:
         for layer, (momentum, trainable) in zip(layers, before, strict=True):
             layer.momentum = momentum
             layer.trainable = trainable
             vars(layer).pop("call", None)
-    for layer, (mean, variance) in zip(layers, sums, strict=True):
-        layer.moving_mean.assign(mean.astype(np.float32))
-        layer.moving_variance.assign(variance.astype(np.float32))
+    prior = SOURCE / (SOURCE + len(rows))
+    for layer, (first, second), (mean, square) in zip(layers, source, sums, strict=True):
+        layer.moving_mean.assign((prior * first + (1 - prior) * mean).astype(np.float32))
+        layer.moving_variance.assign((prior * second + (1 - prior) * (square - mean**2)).astype(np.float32))
     return len(layers)
 
 

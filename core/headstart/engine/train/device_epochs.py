@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from headstart.data.order import all_batches
-from headstart.engine.batch import take
+from headstart.engine.batch import bytes_a_row, take
 from headstart.engine.device import scan
 from headstart.engine.scoring import ScoredRows
 from headstart.engine.step import Scan, Step
 from headstart.engine.train.epochs import EpochRecord, Epochs, Examples, Failure, Order, StepByStep, Stored, Watch
-from headstart.specs import Batch
+from headstart.specs import Batch, TrimsTargets
 
 BLOCK = 8 * 2**20
 """Bytes of samples that are put on the device at a time where not all of them stay there."""
@@ -30,9 +30,12 @@ SHORT, LONG = 0.1, 0.5
 def make_epochs(step: Step, examples: Examples, *, order: Order, batch_size: int, parts: int = 1) -> Epochs:
     """Many steps a call where the head alone runs, on stored features; else a batch at a time, in so many `parts`.
 
-    Batches in parts are taken one at a time whatever runs: where memory is short, no samples stay on the device.
+    Batches in parts are taken one at a time whatever runs: where memory is short, no samples stay on the device. So are
+    those whose targets are cut to their longest row: many steps a call have one shape, and a decoder that is fed with
+    the stored length of sentences would compute ten times as much as they need.
     """
-    if parts == 1 and isinstance(examples.samples, Stored) and step.start == len(step.network.stages) - 1:
+    alone = isinstance(examples.samples, Stored) and step.start == len(step.network.stages) - 1
+    if parts == 1 and alone and not isinstance(step.task, TrimsTargets):
         return DeviceEpochs(step, examples, order=order, batch_size=batch_size)
     return StepByStep(step, examples, order=order, batch_size=batch_size, parts=parts)
 
@@ -68,7 +71,7 @@ class DeviceEpochs:
         self._stored = self.examples.samples
         self.trains: Scan = scan(self.step)
         self._stays = self.trains.can_hold(self._stored.views, self.examples.targets)
-        bytes_a_step = self.batch_size * sum(array[:1].nbytes for array in self._stored.views[0].values())
+        bytes_a_step = self.batch_size * bytes_a_row(self._stored.views[0])
         steps = -(-self._stored.count // self.batch_size)
         self._steps_a_block = steps if self._stays else max(1, min(steps, BLOCK // bytes_a_step))
 

@@ -15,7 +15,7 @@ from headstart.data.facts import Picked
 from headstart.data.lengths import Lengths, cut_to
 from headstart.data.order import batches
 from headstart.data.views import Mixed, TrainingSamples, View, blended, moved, partners, varied
-from headstart.engine.batch import count_rows, take
+from headstart.engine.batch import bytes_a_row, count_rows, take
 from headstart.engine.device import train_step
 from headstart.engine.scoring import ScoredRows, Scores
 from headstart.engine.step import Step, Trains, TrainStep
@@ -203,8 +203,7 @@ def size_in_order(samples: Samples, batch_size: int) -> int:
     """The size of batches to go through all rows in: `batch_size`, or of stored samples as many as make LARGE bytes."""
     if not isinstance(samples, Stored):
         return batch_size
-    bytes_a_row = sum(array[:1].nbytes for array in samples.views[0].values())
-    return max(batch_size, min(samples.count, LARGE // max(1, bytes_a_row)))
+    return max(batch_size, min(samples.count, LARGE // max(1, bytes_a_row(samples.views[0]))))
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ from headstart.engine.train.weight_averaging import Outcome, best_share, greedy_
 from headstart.errors import HeadstartError, InterruptedRunError
 from headstart.events import CheckpointSaved
 from headstart.interrupts import Interrupts, deferred
+from headstart.spans import span
 from headstart.specs import HEAD, Batch, Calibrates, Phase
 
 ALL = "all epochs"
@@ -119,6 +120,7 @@ class Trainer:
         self._interrupts = Interrupts()
         self._reason = ALL
 
+    @span("training")
     def run(self, conclude: Conclude, loaded: Loaded | None = None) -> None:
         """Train, from where `loaded` stands if it is given; `conclude` is called with how it ended before that is
         saved.

@@ -59,6 +59,7 @@ class Comparison(Shown):
 def compare(
     data: str | Path | None = None,
     *,
+    recipe: Path | None = None,
     backbones: Sequence[str] = (),
     strategies: Sequence[str] = (),
     seeds: Sequence[int] = SEEDS,
@@ -77,25 +78,29 @@ def compare(
 
     Each of `strategies` (by default probe, lp_ft and full) is trained from each of `backbones` on `fractions` of train
     with each of `seeds`, and so is the network from random weights. `epochs` are the budget of all of them; `flags` and
-    `sets` are those of `headstart.fit`, for all. At most `jobs` cells run at once, on `threads` each. With `resume` the
-    comparison in `out` goes on. `told` hears how far it is.
+    `sets` are those of `headstart.fit`, for all; `recipe` says what none of these does, see `Asked.from_recipe`. At
+    most `jobs` cells run at once, on `threads` each. With `resume` the comparison in `out` goes on. `told` hears how
+    far it is.
 
     Raises the errors of `headstart.fit`, and InterruptedRunError after a signal: what was done is kept.
     """
     registry = registry or load_registry()
+    said: dict[str, Any] = {
+        "data": None if data is None else str(data),
+        "backbones": tuple(backbones),
+        "strategies": tuple(strategies),
+        "seeds": tuple(seeds),
+        "fractions": None if fractions is None else tuple(fractions),
+        "epochs": epochs,
+        "threads": threads,
+        "flags": flags,
+        "sets": tuple(sets),
+    }
     asked = None
-    if data is not None:
-        asked = Asked(
-            data=str(data),
-            backbones=tuple(backbones),
-            strategies=tuple(strategies),
-            seeds=tuple(seeds),
-            fractions=None if fractions is None else tuple(fractions),
-            epochs=epochs,
-            threads=threads,
-            flags=flags,
-            sets=tuple(sets),
-        )
+    if recipe is not None:
+        asked = Asked.from_recipe(recipe, **said)
+    elif data is not None:
+        asked = Asked(**said)
     if jobs is not None and jobs < 1:
         raise UsageError(f"--jobs {jobs}: expected 1 or more")
     if resume and out is None:

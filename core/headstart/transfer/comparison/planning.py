@@ -16,8 +16,9 @@ from headstart.data.split import Cut, try_split
 from headstart.data.targets import build_target_kind, other_kind
 from headstart.errors import DataError, HeadstartError, UsageError
 from headstart.options import Text, describe_options
-from headstart.recipe import MAX_SEED, NONE, SETTINGS, Recipe
+from headstart.recipe import FIT, MAX_SEED, NONE, SETTINGS, Recipe
 from headstart.recipes.build import build_recipe, pretraining_recipe
+from headstart.recipes.file import read_recipe, toml_item
 from headstart.recipes.resolve import BoundRecipe, bind, bind_to, make_ready
 from headstart.registry import Registry
 from headstart.runs.fitted_ahead import fit_and_prepare
@@ -51,6 +52,39 @@ class Asked:
     threads: int | None = None
     flags: Mapping[str, Any] = field(default_factory=dict)
     sets: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """Settings of a recipe that are the comparison's own."""
+
+    @classmethod
+    def from_recipe(cls, file: Path, **asked: Any) -> Asked:
+        """What a recipe says, below what `asked`, the fields by name, says itself.
+
+        The recipe's backbone and epochs stand for those of all arms, and its strategy is compared too; its seed, and
+        where and to whom it reports, are left out. Raises UsageError for a file that cannot be read, RecipeError for
+        tables that no recipe has.
+        """
+        tables = {name: dict(values) for name, values in read_recipe(file).items()}
+        stated = tables.pop(FIT, {})
+        sets = [
+            f"{table}.{key}={toml_item(value).as_string()}"
+            for table, rows in tables.items()
+            for key, value in rows.items()
+        ]
+        one = {"data": stated.get("data"), "epochs": stated.get("epochs")}
+        several = {"backbones": stated.get("backbone"), "strategies": stated.get("strategy")}
+        own = {name: value for name, value in one.items() if value is not None}
+        own |= {name: (value,) for name, value in several.items() if value is not None}
+        if "strategies" in own:
+            own["strategies"] = tuple(dict.fromkeys((*ARMS, *own["strategies"])))
+        own |= {name: value for name, value in asked.items() if value not in (None, ())}
+        if "data" not in own:
+            raise UsageError(
+                f"{file} names no data to compare on", hint="name a dataset, a path or KIND:PATH beside it"
+            )
+        flags = {name: value for name, value in stated.items() if name not in OWN and name != "data"}
+        flags |= {name: value for name, value in asked.get("flags", {}).items() if value not in (None, (), [])}
+        left_out = tuple(name for name in ("seed", "out", "threads", "reporters") if name in stated)
+        return cls(**own | {"flags": flags, "sets": (*sets, *asked.get("sets", ())), "left_out": left_out})
 
     def __post_init__(self) -> None:
         for name in OWN:
@@ -105,6 +139,8 @@ def make_design(asked: Asked, registry: Registry) -> Design:
     if other := other_kind(records, registry.get("targets", bound[0].task.targets), registry):
         raise_errors([other])
     notes: list[str] = []
+    if asked.left_out:
+        notes.append(f"the recipe's {', '.join(asked.left_out)} left out: a comparison has its own")
     if len(set(asked.seeds)) == 1:
         notes.append("one seed: no interval, so that nothing that is seen is a finding; --seeds 3 or more has some")
     arms = _arms(drafts, bound)

@@ -112,3 +112,30 @@ def test_backbones_have_names_of_their_own_and_controls_of_their_own():
     )
     assert [arm.name for arm in found.arms] == ["lite0 scratch", "lite0 probe", "lite1 scratch", "lite1 probe"]
     assert found.control_of(found.arms[3]).name == "lite1 scratch"
+
+
+def test_a_recipe_says_what_is_not_said_beside_it(tmp_path):
+    file = tmp_path / "recipe.toml"
+    file.write_text(
+        'fit = {data = "digits", backbone = "efficientnet_lite/lite0", strategy = "gradual", epochs = 4, limit = 200, '
+        'seed = 7, image_size = 16, augment = ["light"]}\n[strategy]\nhead_factor = 2.0\n[split]\nval = 0.3\n'
+    )
+    found = make_design(Asked.from_recipe(file, flags={"backend": "torch", "limit": 300}, seeds=(0, 1)), REGISTRY)
+    assert [arm.name for arm in found.arms] == ["scratch", "probe", "lp_ft", "full", "gradual"]
+    assert {arm.backbone for arm in found.arms} == {"efficientnet_lite/lite0"}
+    scratch, probe, lp_ft, *_ = found.arms
+    assert scratch.epochs == lp_ft.epochs == 4
+    assert (lp_ft.flags["augment"], lp_ft.flags["limit"]) == (["light"], 300)
+    assert {"split.val=0.3", "strategy.head_factor=2.0"} <= {*lp_ft.sets}
+    assert "strategy.head_factor=2.0" not in probe.sets
+    assert "seed" not in lp_ft.flags
+    assert found.notes[0] == "the recipe's seed left out: a comparison has its own"
+    only = Asked.from_recipe(file, data="fashion_mnist", strategies=("probe",), epochs=9)
+    assert (only.data, only.strategies, only.epochs) == ("fashion_mnist", ("probe",), 9)
+
+
+def test_a_recipe_without_data_needs_it_beside_it(tmp_path):
+    file = tmp_path / "recipe.toml"
+    file.write_text("[fit]\nepochs = 3\n")
+    with pytest.raises(UsageError, match=r"recipe\.toml names no data to compare on"):
+        Asked.from_recipe(file)
