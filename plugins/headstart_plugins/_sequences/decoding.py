@@ -154,7 +154,8 @@ class _Seen:
     def __init__(self, config: DecoderConfig, state: State, place: Any, given: int) -> None:
         self.place = place
         self._state, self._is_relative = state, config.positions == "relative"
-        self._given, self._ancestors = given, state.get(ANCESTORS)
+        self._given = given
+        self._ancestors: Any = state.get(ANCESTORS)
         self._known = isinstance(place, int)
         self._biases: dict[int, Any] = {}
 

@@ -3,9 +3,7 @@ than small layers themselves. What comes out is held equal to the model's own an
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 import keras
@@ -52,18 +50,13 @@ def _bare(model: keras.Model, tensors: Mapping[str, Any]) -> dict[str, Any]:
     return dict(model._run_through_graph(tensors, operation_fn=_call_of))
 
 
-@cache
-def _takes_training(kind: type) -> bool:
-    return "training" in inspect.signature(kind.call).parameters  # type: ignore[attr-defined]  # a layer's
-
-
 def _call_of(operation: Any) -> Callable[..., Any]:
     if isinstance(operation, keras.Model) and hasattr(operation, "_run_through_graph"):
         return lambda tensors, *rest, **more: operation._run_through_graph(tensors, operation_fn=_call_of)
     call: Callable[..., Any] = operation.call
     if type(operation) is keras.layers.Dense and _is_plain(operation):
         return lambda inputs: _dense(operation, inputs)
-    if isinstance(operation, keras.Layer) and _takes_training(type(operation)):
+    if getattr(operation, "_call_has_training_arg", False):
         return lambda *given, **more: call(*given, **{**more, "training": False})
     return call
 
