@@ -27,6 +27,16 @@ def print_as_json(answers: Iterable[Mapping[str, Any]]) -> None:
     print_json([plain(answer) for answer in answers])
 
 
+def print_as_lines(answers: Iterable[Mapping[str, Any]]) -> None:
+    """Print a line of JSON for each answer as it comes."""
+    from headstart.answer_jobs import as_line
+
+    stream = escape_on_stdout("utf-8")
+    for answer in answers:
+        stream.write(as_line(answer).decode())
+        stream.flush()
+
+
 def print_as_csv(answers: Iterable[Mapping[str, Any]], top_k: int) -> None:
     """Print a row for each answer as it comes, as UTF-8; columns are those of the first, `notes` and `error`.
 

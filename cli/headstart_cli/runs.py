@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headstart.answer_jobs import ANSWERS
 from headstart.documents import FILE_NAMES
 from headstart.errors import REFUSED, DataError, HeadstartError, InterruptedRunError, UsageError
 from headstart_cli import completion
-from headstart_cli.answers import print_as_csv, print_as_json, print_as_table
+from headstart_cli.answers import print_as_csv, print_as_json, print_as_lines, print_as_table
 from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, registry_without
 from headstart_cli.output import cell, print_error, print_json, print_table, print_text, say
 
@@ -105,11 +106,30 @@ def predict(
     ] = None,
     top_k: Annotated[int, typer.Option("--top-k", metavar="N", min=1, help="How many answers an input.")] = 1,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Write the files that the task makes of its answers.")
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Write the files that the task makes of its answers. With --jsonl write answers.jsonl there, a line "
+            "as it comes: the same command goes on after it was stopped.",
+        ),
     ] = None,
     set_: Settings = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            metavar="NAME",
+            help="What computes, as in fit; auto: the fastest that repays its start, for many inputs. It is held equal "
+            "to stock layers on 64 of them, once a model; stock: these alone.",
+            autocompletion=completion.offers("engines", "auto", "stock"),
+        ),
+    ] = "auto",
     backend: BackendName = None,
     as_json: AsJson = False,
+    as_jsonl: Annotated[
+        bool, typer.Option("--jsonl", help="Print a JSON object a line, as it comes; with --out write them there.")
+    ] = False,
     as_csv: Annotated[
         bool,
         typer.Option(
@@ -126,12 +146,14 @@ def predict(
     All else is answered; then the exit code is 3. Rows of a table are called
     by its column id, or else by the path as written.
     """
-    if as_json and as_csv:
-        raise UsageError("--json and --csv exclude each other", hint="give one of them")
+    forms = {"json": as_json, "csv": as_csv, "jsonl": as_jsonl}
+    if sum(forms.values()) > 1:
+        raise UsageError("--json, --jsonl and --csv exclude each other", hint="give one of them")
     if not inputs and not texts:
         raise UsageError("nothing to answer", hint="name files or folders, give --text TEXT, or - to read stdin")
     opened = _open(run, disable_plugin)
     given = [line for each in inputs or () for line in (_lines() if each == STDIN else (each,))]
+    kept = out / ANSWERS if out is not None and as_jsonl else None
     errors: list[str] = []
     count = 0
 
@@ -144,6 +166,8 @@ def predict(
             backend=backend,
             out=out,
             sets=set_ or (),
+            engine=engine,
+            jsonl=as_jsonl,
             on_progress=told,
             on_finding=lambda finding: say(f"{finding.level}: {finding.message}"),
         )
@@ -154,15 +178,15 @@ def predict(
 
     try:
         with opened.told_progress("predict", "inputs", interactive=sys.stderr.isatty()) as told:
-            if as_csv:  # on a terminal, its rows and a live line would overwrite each other
-                print_as_csv(opened.lines_of(answers(None if sys.stdout.isatty() else told)), top_k)
-            elif as_json:
-                print_as_json(answers(told))
+            form = next((name for name, asked in forms.items() if asked), "table")
+            if kept is not None:
+                for _ in answers(told):
+                    pass
+                say(f"{count:,} answers added to {kept}")
             else:
-                print_as_table(opened.lines_of(answers(told)))
+                _print(opened, answers, form, told=told, top_k=top_k)
     except KeyboardInterrupt as exc:
-        kept = "their rows are printed" if as_csv else "nothing is printed; --csv prints rows as they come"
-        raise InterruptedRunError(f"stopped after {count:,} inputs; {kept}") from exc
+        raise InterruptedRunError(f"stopped after {count:,} inputs; {_what_is_left(kept, as_jsonl or as_csv)}") from exc
     finally:
         for error in errors:
             print_error(error)
@@ -171,6 +195,33 @@ def predict(
         raise DataError(
             f"{len(errors):,} of {count:,} inputs cannot be read{others}", hint="mend them, or leave them out"
         )
+
+
+def _print(
+    opened: Run,
+    answers: Callable[[OnProgress | None], Iterator[Mapping[str, Any]]],
+    form: str,
+    *,
+    told: OnProgress,
+    top_k: int,
+) -> None:
+    """Print answers in a form; those of a run that come one by one without a live line on the same terminal."""
+    alone = None if sys.stdout.isatty() else told
+    if form == "csv":
+        print_as_csv(opened.lines_of(answers(alone)), top_k)
+    elif form == "jsonl":
+        print_as_lines(answers(alone))
+    elif form == "json":
+        print_as_json(answers(told))
+    else:
+        print_as_table(opened.lines_of(answers(told)))
+
+
+def _what_is_left(kept: Path | None, is_printed: bool) -> str:
+    """What there is of answers before a stop."""
+    if kept is not None:
+        return f"their answers are in {kept}, and the same command goes on from there"
+    return "their rows are printed" if is_printed else "nothing is printed; --csv and --jsonl print rows as they come"
 
 
 def _lines() -> list[str]:

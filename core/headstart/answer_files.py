@@ -9,14 +9,14 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
 from headstart.atomic import explained, make_folders, write_file
 from headstart.data.payloads import in_memory
 from headstart.documents import as_bytes, read_object
-from headstart.errors import DataError, UsageError
+from headstart.errors import REFUSED, DataError, UsageError
 from headstart.manifest import sha256
 from headstart.specs import CollectsAnswers, DrawsAnswers, InputKind, Stored, WritesFiles
 
@@ -30,17 +30,19 @@ class AnswerFiles:
     """The files of answers to `inputs`, each a name and its payload, in `folder`.
 
     Raises UsageError where the task makes none, and naming a file that is there already, would be replaced, and is not
-    one that was written here before.
+    one that was written here before; a job that `goes_on` replaces what a process before it wrote and could not list.
     """
 
-    def __init__(self, folder: Path, task: Any, kind: InputKind, inputs: Sequence[tuple[str, Any]]) -> None:
+    def __init__(
+        self, folder: Path, task: Any, kind: InputKind, inputs: Sequence[tuple[str, Any]], *, goes_on: bool = False
+    ) -> None:
         if not isinstance(task, WritesFiles | DrawsAnswers | CollectsAnswers):
             raise UsageError(
                 "the task of this run makes no files", hint="leave out --out; --csv and --json print answers"
             )
         with explained(folder):
             make_folders(folder)
-        self._folder, self._task, self._kind = folder, task, kind
+        self._folder, self._task, self._kind, self._goes_on = folder, task, kind, goes_on
         self._inputs, self._names = inputs, file_names(inputs)
         self._listed = _read_listing(folder)
         self._answers: list[tuple[str, Mapping[str, Any]]] = []
@@ -53,6 +55,11 @@ class AnswerFiles:
         if isinstance(task, CollectsAnswers):
             for name in task.collected([]):
                 self._verify_own(folder / name)
+
+    def take_up(self, answers: Iterable[Mapping[str, Any]]) -> None:
+        """Take the `answers` of before, with `input`, for what is written of all together."""
+        if isinstance(self._task, CollectsAnswers):
+            self._answers = [(each["input"], each) for each in answers if REFUSED not in each]
 
     def write(self, place: int, answer: Mapping[str, Any]) -> None:
         """Write those of the answer to the input at `place`. What is drawn on its input is drawn on what that reads as:
@@ -86,6 +93,8 @@ class AnswerFiles:
         self._listed[name] = hashlib.sha256(content).hexdigest()
 
     def _verify_own(self, path: Path) -> None:
+        if self._goes_on and path.is_file() and not path.is_symlink():
+            return
         if path.is_symlink() or (
             path.exists() and not (path.is_file() and sha256(path) == self._listed.get(path.name))
         ):

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from headstart.errors import DataError
 
@@ -42,6 +41,8 @@ def fit_temperature(loss: Callable[[float], float]) -> float:
     1 where the loss falls all the way down to the lowest temperature: so it does where every answer is right, which
     tells nothing of how sure they should be. Raises ValueError where the loss is not finite.
     """
+    from scipy.optimize import minimize_scalar  # which those who only answer do without
+
     found = minimize_scalar(
         lambda log: loss(float(np.exp(log))), bounds=LOG_TEMPERATURES, method="bounded", options={"xatol": 1e-5}
     )

@@ -1,10 +1,10 @@
 """Keras imported without what it loads beside itself: three of five seconds of a process on PyTorch that no run uses.
 
-Keras 3.15 imports scikit-learn for its wrappers, matplotlib for its galleries, JAX for a callback on whatever backend,
-and TorchDynamo for a decorator. Modules of the first two kinds run when something of theirs is asked for, as if they
-were imported then; JAX stays away where it is not the backend; and the decorator asks for TorchDynamo once that is
-loaded, before which it has nothing to do. All of it holds while Keras is imported: afterwards any of them can be
-imported as ever.
+Keras 3.15 imports scikit-learn for its wrappers, matplotlib for its galleries, SciPy's signals for windows of sounds,
+JAX for a callback on whatever backend, and TorchDynamo for a decorator. Modules of the first three kinds run when
+something of theirs is asked for, as if they were imported then; JAX stays away where it is not the backend; and the
+decorator asks for TorchDynamo once that is loaded, before which it has nothing to do. All of it holds while Keras is
+imported: afterwards any of them can be imported as ever.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ LATER = frozenset(
     {
         *(f"{root}.{name}" for root in ("keras", "keras._tf_keras.keras") for name in ("visualization", "wrappers")),
         "keras.src.visualization",
+        "scipy.signal",
     }
 )
-"""Modules of Keras that run when something of theirs is asked for."""
+"""Modules that run when something of theirs is asked for."""
 OTHER_BACKENDS = ("jax",)
 """What Keras imports on any backend, and goes without where it is not there."""
 DYNAMO = "torch._dynamo"

@@ -88,6 +88,13 @@ class Predictor(Shown):
     axes: Mapping[str, int] = field(default_factory=dict)
     sizes: tuple[int, ...] = SIZES
 
+    @property
+    def window(self) -> int:
+        """Inputs that are read and answered together: where one of so many begins, answers hang on none before it."""
+        if not isinstance(self.kind, Trims):
+            return self.sizes[-1]
+        return BATCH * min(WINDOW_BATCHES, max(1, WINDOW_BYTES // (BATCH * _row_bytes(self.kind))))
+
     def facts(self) -> Mapping[str, Any]:
         """See `Shown`."""
         tensors = {name: (*spec.shape,) for name, spec in self.kind.tensors.items()}
@@ -278,9 +285,7 @@ class Predictor(Shown):
         """The rows of as many inputs that can be read as a call takes, or of a window, and the notes and the place of
         each."""
         read: list[tuple[Sequence[Prepared], tuple[str, ...], int]] = []
-        window = self.sizes[-1]
-        if isinstance(self.kind, Trims):
-            window = BATCH * min(WINDOW_BATCHES, max(1, WINDOW_BYTES // (BATCH * _row_bytes(self.kind))))
+        window = self.window
         for place, payload in enumerate(payloads):
             try:
                 read.append((*self._read(payload), place))
@@ -292,6 +297,22 @@ class Predictor(Shown):
                 rows, notes, places = zip(*read, strict=True)
                 yield list(rows), notes, places
                 read = []
+
+    def read(self, payload: Any) -> Sequence[Prepared]:
+        """The rows of one input. Raises DataError."""
+        return self._read(payload)[0]
+
+    def filled(self, rows: Sequence[Prepared], size: int) -> Batch:
+        """Tensors of some rows as `forward` gets them: a batch of `size`, filled up with the last of them, as long as
+        the longest needs."""
+        filled = [*rows, *[rows[-1]] * (size - len(rows))]
+        tensors = {name: np.stack([row.tensors[name] for row in filled]) for name in self.kind.tensors}
+        if not isinstance(self.kind, Trims):
+            return tensors
+        longest = self.kind.lengths[-1]
+        used = np.array([longest if row.length is None else row.length for row in filled])
+        axes = {name: spec.length_axis for name, spec in self.kind.tensors.items() if spec.length_axis is not None}
+        return cut_to(tensors, axes, Lengths(used, self.kind.lengths).of_batch(np.arange(size)), longest)
 
     def _read(self, payload: Any) -> tuple[Sequence[Prepared], tuple[str, ...]]:
         """The rows of one input, and what reading it took."""

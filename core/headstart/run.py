@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from headstart.answer_files import AnswerFiles
+from headstart.answer_jobs import AnswerJob, Left
 from headstart.artefact import Artefact
 from headstart.asking import Asked, parsed, read_settings
-from headstart.backend import activate, choose_backend, installed_backends
+from headstart.backend import BackendChoice, activate, choose_backend, installed_backends
+from headstart.cache import open_cache
 from headstart.data.checks import raise_errors, skipped_findings
 from headstart.data.made import made_folder
 from headstart.data.split_file import SPLITS, SplitRow, read_split
@@ -24,29 +29,48 @@ from headstart.errors import REFUSED, DataError, HeadstartError, UsageError
 from headstart.eventlog import read_events
 from headstart.host.registry import looks_like_path
 from headstart.lists import below
-from headstart.predictor import verify_tiling
+from headstart.predictor import Predictor, verify_tiling
 from headstart.recipe import Recipe
 from headstart.recipes.build import build_recipe, recipe_of_run
 from headstart.recipes.file import verify_form
 from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
+from headstart.runs import kept_scores
+from headstart.runs.answering import predictor_in
 from headstart.runs.curves import draw_svg
-from headstart.runs.evaluation import Labelled, OnProgress, documents, open_predictions, score, score_in_tiles
+from headstart.runs.evaluation import (
+    Labelled,
+    OnProgress,
+    PredictionsFile,
+    documents,
+    open_predictions,
+    score,
+    score_in_tiles,
+    score_once,
+    write_kept,
+)
 from headstart.runs.folder import LARGEST_RESULT, RunFolder, finished_run
+from headstart.runs.kept_scores import Scored
 from headstart.runs.leaks import met_before
+from headstart.runs.lock import locked
 from headstart.runs.reporting import SampleView, open_reporters, replay, told_progress
 from headstart.shown import Shown, as_table
 from headstart.specs import (
     AUTO,
     PRETRAINED,
+    CollectsAnswers,
     DatasetRequest,
+    DrawsAnswers,
     Finding,
     ListsAnswers,
     Record,
     Records,
     ReporterSpec,
     TargetKind,
+    WritesFiles,
 )
+from headstart.specs import Evaluation as Scores
+from headstart.threads import available_threads
 
 ALL = "all"
 TEXT = "text"
@@ -169,10 +193,13 @@ class Run(Shown):
 
     def use_backend(self, backend: str | None) -> str:
         """Choose and set the backend: the argument, the variable, the run's own, or the first installed."""
-        own = self.recipe.backend if self.recipe.backend in installed_backends() else None
-        choice = choose_backend(backend, own)
+        choice = self._backend(backend)
         activate(choice)
         return choice.name
+
+    def _backend(self, backend: str | None) -> BackendChoice:
+        own = self.recipe.backend if self.recipe.backend in installed_backends() else None
+        return choose_backend(backend, own)
 
     def predict(
         self,
@@ -183,12 +210,13 @@ class Run(Shown):
         backend: str | None = None,
         out: str | Path | None = None,
         sets: Sequence[str] = (),
+        engine: str = AUTO,
     ) -> list[dict[str, Any]]:
         """Answer files, folders, tables, bytes, arrays or texts: one mapping each with `input` and the task's columns.
 
         In the order of `inputs`, then `texts`; see `answers`, which gives them as they come.
         """
-        return list(self.answers(inputs, texts=texts, top_k=top_k, backend=backend, out=out, sets=sets))
+        return list(self.answers(inputs, texts=texts, top_k=top_k, backend=backend, out=out, sets=sets, engine=engine))
 
     def answers(
         self,
@@ -199,6 +227,8 @@ class Run(Shown):
         backend: str | None = None,
         out: str | Path | None = None,
         sets: Sequence[str] = (),
+        engine: str = AUTO,
+        jsonl: bool = False,
         on_progress: OnProgress | None = None,
         on_finding: Callable[[Finding], None] | None = None,
     ) -> Iterator[dict[str, Any]]:
@@ -215,6 +245,13 @@ class Run(Shown):
         lines of a text file are inputs (see `headstart.asking`), and what the task lets a finished run be asked with,
         such as "task.threshold=0.5".
 
+        `engine` is what computes: one by name, by "auto" the fastest that repays its start where inputs are many, or
+        "stock" layers, which any other is held equal to on raw samples first, once an artefact.
+
+        With `jsonl` and `out` the answers are written to answers.jsonl in that folder, too, a line each as they come.
+        Where some are there, from the same model asked in the same way, the others alone are answered and given: a job
+        that was stopped goes on. Inputs are known by their names.
+
         An input that cannot be read, is not there or is a folder that holds nothing to be answered has nothing but
         `input` and `error`, the reason; the others are answered as without it, to the bit. Raises UsageError where none
         of the inputs is there, for a kind that reads no texts and for settings, and DataError for a table or archive
@@ -230,28 +267,66 @@ class Run(Shown):
             )
         if asked.options.tiling is not None:
             verify_tiling(artefact.kind, artefact.task, asked.options.tiling)
+        named = self._named(inputs, texts, asked, on_finding)
+        job = None if out is None or not jsonl else AnswerJob(Path(out), self._job(top_k, engine, sets))
+        ask = partial(Predictor.answers, top_k=top_k, on_progress=on_progress, tiling=asked.options.tiling)
+        with nullcontext() if job is None else locked(job.path.parent), nullcontext() if job is None else job:
+            names = [name for name, _ in named]
+            left = Left(range(len(names))) if job is None else job.left_of(names, artefact.predictor.window)
+            payloads = [named[place][1] for place in left.places]
+            files = self._answer_files(artefact, named, out, job)
+            with (
+                nullcontext() if files is None else closing(files),
+                predictor_in(artefact, engine, payloads, _as_finding(on_finding), count=len(named)) as predictor,
+            ):
+                if len(payloads) < len(named):  # a job that was not stopped began with more
+                    predictor = dataclasses.replace(predictor, sizes=predictor.sizes[-1:])
+                found = zip(left.places, ask(predictor, payloads), strict=True)
+                for place, answer in islice(found, left.again, None):
+                    given = {"input": names[place], **answer}
+                    if files is not None and REFUSED not in answer:
+                        files.write(place, answer)
+                    if job is not None:
+                        job.write(given)
+                    yield given
+                if files is not None:
+                    files.write_together()
+
+    def _named(
+        self,
+        inputs: Sequence[Any],
+        texts: Sequence[str],
+        asked: Asked,
+        on_finding: Callable[[Finding], None] | None,
+    ) -> list[tuple[str, Any]]:
+        """The name and the payload of each input. Raises as `answers` does where none is there."""
         expand = self._lines if asked.options.lines else self._expand
         found = [pair for each in inputs for pair in expand(each, asked.data, on_finding)]
         found += [(text, text) for text in texts]
         _verify_some_are_there(found)
-        named = [
+        return [
             (str(raw) if isinstance(raw, str | Path) else f"{type(raw).__name__} {number}", payload)
             for number, (raw, payload) in enumerate(found)
         ]
-        files = None if out is None else AnswerFiles(Path(out), artefact.task, artefact.kind, named)
-        with nullcontext() if files is None else closing(files):
-            answers = artefact.predictor.answers(
-                [payload for _, payload in named],
-                top_k=top_k,
-                on_progress=on_progress,
-                tiling=asked.options.tiling,
-            )
-            for place, ((name, _), answer) in enumerate(zip(named, answers, strict=True)):
-                if files is not None and REFUSED not in answer:
-                    files.write(place, answer)
-                yield {"input": name, **answer}
-            if files is not None:
-                files.write_together()
+
+    def _job(self, top_k: int, engine: str, sets: Sequence[str]) -> dict[str, Any]:
+        """What answers hang on beside their inputs."""
+        files = {name: each["sha256"] for name, each in self.artefact.manifest["files"].items()}
+        model = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+        return {"model": model, "top_k": top_k, "engine": engine, "settings": sorted(sets)}
+
+    @staticmethod
+    def _answer_files(
+        artefact: Artefact, named: Sequence[tuple[str, Any]], out: str | Path | None, job: AnswerJob | None
+    ) -> AnswerFiles | None:
+        """The files that the task makes, in `out`; a job can do without."""
+        makes = isinstance(artefact.task, WritesFiles | DrawsAnswers | CollectsAnswers)
+        if out is None or (job is not None and not makes):
+            return None
+        files = AnswerFiles(Path(out), artefact.task, artefact.kind, named, goes_on=job is not None and job.is_begun)
+        if job is not None and job.is_begun:
+            files.take_up(job.answers())
+        return files
 
     def _asked(self, asked: Asked) -> Artefact:
         """The artefact, with the options of its task that are `asked` for in place of its own."""
@@ -383,31 +458,69 @@ class Run(Shown):
                 f"--set {asked.data[0]} says how other data is read, and none is named",
                 hint="headstart evaluate RUN DATA",
             )
-        name = self.use_backend(backend)
-        artefact, tiling = self._asked(asked), asked.options.tiling
-        if tiling is not None:
-            verify_tiling(artefact.kind, artefact.task, tiling)
-        samples, findings = self._own(split) if data is None else self._other(data, asked.data)
-        predictor, task = artefact.predictor, artefact.task
-        with open_predictions(predictions, task) if predictions else nullcontext() as table:
-            scored = {
-                each.split: score(predictor, each, predictions=table, on_progress=on_progress)
-                if tiling is None
-                else score_in_tiles(predictor, each, tiling, predictions=table, on_progress=on_progress)
-                for each in samples
-            }
+        choice, tiling = self._backend(backend), asked.options.tiling
+        findings: tuple[Finding, ...] = ()
+        lost: list[str] = []
+        cache, kept = open_cache(lost.append), dict[str, Scored]()
+        keys: dict[str, Mapping[str, Any]] = {}
+        if data is None:
+            samples, findings = self._own(split)
+            keys = self._kept_as(samples, choice.name, {**asked.task, "tiling": tiling})
+            kept = {side: found for side, key in keys.items() if (found := kept_scores.find(cache, key))}
+        if data is None and len(kept) == len(samples):  # needs no framework
+            if predictions is not None:
+                write_kept(predictions, kept.values())
+            scored = {side: each.evaluation for side, each in kept.items()}
+            judged = next(iter(kept.values()))
+            primary_metric, higher_is_better = judged.primary_metric, judged.higher_is_better
+        else:
+            activate(choice)
+            artefact = self._asked(asked)
+            if tiling is not None:
+                verify_tiling(artefact.kind, artefact.task, tiling)
+            if data is not None:
+                samples, findings = self._other(data, asked.data)
+            predictor, task = artefact.predictor, artefact.task
+            primary_metric, higher_is_better = task.primary_metric, task.higher_is_better
+
+            def compute(each: Labelled, table: PredictionsFile | None) -> Scores:
+                if tiling is not None:
+                    return score_in_tiles(predictor, each, tiling, predictions=table, on_progress=on_progress)
+                return score(predictor, each, predictions=table, on_progress=on_progress)
+
+            with open_predictions(predictions, task) if predictions else nullcontext() as table:
+                scored = {
+                    each.split: score_once(
+                        partial(compute, each),
+                        task,
+                        (cache, keys[each.split], lost.append) if each.split in keys else None,
+                        predictions=table,
+                    )
+                    for each in samples
+                }
         document = {
             "run": str(self.path),
-            "backend": name,
+            "backend": choice.name,
             "data": data or self.recipe.data,
             "samples": {each.split: len(each.keys) for each in samples},
-            "primary_metric": task.primary_metric,
-            "higher_is_better": task.higher_is_better,
+            "primary_metric": primary_metric,
+            "higher_is_better": higher_is_better,
             **documents(scored),
-            "warnings": [finding.message for finding in findings if finding.level == "warning"],
+            "warnings": [*lost, *(finding.message for finding in findings if finding.level == "warning")],
             "notes": [finding.message for finding in findings if finding.level == "note"],
         }
         return Evaluation(plain(document))
+
+    def _kept_as(
+        self, samples: Sequence[Labelled], backend: str, asked: Mapping[str, Any]
+    ) -> dict[str, Mapping[str, Any]]:
+        """By split, what scores of the run's own samples are found by, whose contents were compared with split.csv."""
+        written, files = read_split(self.folder.split), self.artefact.manifest["files"]
+        by = {**kept_scores.made_by(self.registry, backend, available_threads()), "engine": "stock"}
+        said = {name: str(value) for name, value in asked.items() if value is not None}
+        return {
+            each.split: kept_scores.key_of(files, written.only(each.split).rows, by=by, asked=said) for each in samples
+        }
 
     def _own(self, split: str) -> tuple[list[Labelled], tuple[Finding, ...]]:
         """The run's own samples, read again, each checked against the hash that split.csv keeps; and what is to be said
@@ -518,6 +631,11 @@ class Run(Shown):
         own = {self.registry.get("reporters", name).name: name for name in stated.reporters or ()}
         added = [spec.name for spec in specs if spec.name not in own]
         return resolve_recipe(dataclasses.replace(stated, reporters=(*own.values(), *added)), self.registry)
+
+
+def _as_finding(tell: Callable[[Finding], None] | None) -> Callable[[str], None]:
+    """Whom to warn: who hears of findings."""
+    return lambda message: None if tell is None else tell(Finding("warning", message))
 
 
 def _verify_some_are_there(found: Sequence[tuple[Any, Any]]) -> None:

@@ -12,9 +12,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from headstart.data.facts import Picked
+from headstart.engine import kept_heads
 from headstart.engine.device import loss_step
-from headstart.engine.features.extract import flattened
+from headstart.engine.features.extract import PLAIN, flattened, rows_key
 from headstart.engine.features.source import Seen
+from headstart.engine.kept_heads import Learned, Tried, key_of
 from headstart.engine.linear.rows import Part, Rows
 from headstart.engine.network.stages import name_variables
 from headstart.engine.scoring import ScoredRows, found_by_calibrator, is_better, scores_of
@@ -71,17 +73,49 @@ class ClosedFormPhase:
         source, cut = context.source, self._place.cut
         train = self._rows(source.training(cut, views=phase.views, fresh=False, mixing=False), "train")
         val = self._rows(source.plain(cut, "val"), "val")
+        cache, key = source.store.cache, self._key(train, val)
+        learned = None if cache is None or key is None else kept_heads.find(cache, key)
+        if learned is None:
+            learned = self._learn(task, train, val)
+            if cache is not None and key is not None:
+                kept_heads.keep(cache, key, learned, source.store.warn)
+        else:
+            for number, tried in enumerate(learned.tried, start=1):
+                self._tell(number, tried, 0.0)
+        solved = learned.solved
+        for name, variable in name_variables(context.network.stages[-1:]).items():
+            variable.assign(solved.weights[name.rpartition("/")[2]])
+
+        done = PhaseResult(
+            phase.name,
+            phase.train,
+            learned.chosen,
+            learned.val,
+            "all strengths",
+            1,
+            strength=solved.strength,
+            solver=solved.solver,
+            refit=phase.refit,
+            trained={HEAD: sum(array.size for array in solved.weights.values())},
+            found=learned.found,
+            before_refit=learned.before_refit,
+        )
+        with deferred(context.checkpoints_kept):  # what was reported as done is saved, whatever signal comes
+            conclude(done)
+            context.save_complete(self._place, phase, done, self._trainable.changed)
+
+    def _learn(self, task: SolvesHead, train: Rows, val: Rows) -> Learned:
+        """Solve for heads, choose on val, and solve again where the phase refits."""
+        context, phase = self._context, self._phase
         facts, places = context.facts.get("train", ()), np.resize(np.arange(train.samples), len(train))  # of each view
         learned = Held(train, Picked(facts.__getitem__, places) if len(facts) else ())
         judged = Held(val, context.facts.get("val", ()), context.owners.get("val"))
         losses = loss_step(context.task)
+        tried: list[Tried] = []
         # Products of small matrices are fastest on one thread.
         with threadpool_limits(1, user_api="blas") if len(train) * train.channels < SMALL else contextlib.nullcontext():
-            chosen = self._choose(task.solve(train, phase.strengths), learned, judged, losses)
+            chosen = self._choose(task.solve(train, phase.strengths), learned, judged, losses, tried)
             solved = task.solve_again(train + val, chosen.solved) if phase.refit else chosen.solved
-        for name, variable in name_variables(context.network.stages[-1:]).items():
-            variable.assign(solved.weights[name.rpartition("/")[2]])
-
         found: Mapping[str, Any] = {}
         calibrated = context.task
         if self._place.is_last and isinstance(task, Calibrates):
@@ -91,24 +125,17 @@ class ClosedFormPhase:
         if self._place.is_last and phase.refit:  # the refitted head has seen val, so that only this one tells of it
             result = scores_of(calibrated, scored(chosen.solved, judged, loss_step(calibrated))).result()
             before_refit = {"metrics": without_nan(result.metrics), "calibration": dict(result.calibration)}
+        return Learned(solved, tuple(tried), chosen.number, chosen.val, found, before_refit)
 
-        done = PhaseResult(
-            phase.name,
-            phase.train,
-            chosen.number,
-            chosen.val,
-            "all strengths",
-            1,
-            strength=solved.strength,
-            solver=solved.solver,
-            refit=phase.refit,
-            trained={HEAD: sum(array.size for array in solved.weights.values())},
-            found=found,
-            before_refit=before_refit,
-        )
-        with deferred(context.checkpoints_kept):  # what was reported as done is saved, whatever signal comes
-            conclude(done)
-            context.save_complete(self._place, phase, done, self._trainable.changed)
+    def _key(self, train: Rows, val: Rows) -> dict[str, Any] | None:
+        """What the head that is learned from these rows is found by; None where what it hangs on is not known."""
+        context, phase = self._context, self._phase
+        if context.identity is None:
+            return None
+        data = context.source.data
+        samples = {split: rows_key(data, data.indices(split), PLAIN, named=True) for split in ("train", "val")}
+        asked = [list(phase.strengths), phase.views, phase.refit, self._place.is_last]
+        return key_of([train, val], {"samples": samples, "asked": asked, **context.identity})
 
     def _rows(self, seen: Seen, split: str) -> Rows:
         """Every view of a split, what the head takes flattened to (sample, channel)."""
@@ -119,8 +146,8 @@ class ClosedFormPhase:
         flat = tuple(flattened(view, features) for view in samples.views)
         return Rows((Part(flat, self._context.targets[split]),))
 
-    def _choose(self, heads: Iterable[Solved], train: Held, val: Held, losses: LossStep) -> Chosen:
-        """The surest on val of all `heads`, each of which is reported as soon as it is there."""
+    def _choose(self, heads: Iterable[Solved], train: Held, val: Held, losses: LossStep, tried: list[Tried]) -> Chosen:
+        """The surest on val of all `heads`, each of which is `tried`, and reported as soon as it is there."""
         context, phase, started = self._context, self._phase, time.monotonic()
         best: Chosen | None = None
         for number, solved in enumerate(heads, start=1):
@@ -130,23 +157,29 @@ class ClosedFormPhase:
             if is_best:
                 best = Chosen(number, solved, of_val)
             elapsed, started = time.monotonic() - started, time.monotonic()
-            context.log.emit(
-                EpochDone(
-                    phase=phase.name,
-                    epoch=number,
-                    epochs=max(number, len(phase.strengths)),
-                    train=known(of_train),
-                    val=known(of_val),
-                    rates={},
-                    seconds=elapsed,
-                    best=is_best,
-                    strength=solved.strength,
-                    solver=solved.solver,
-                )
-            )
+            tried.append(Tried(known(of_train), known(of_val), is_best, solved.strength, solved.solver))
+            self._tell(number, tried[-1], elapsed)
         if best is None:
             raise ValueError(f"the task solved no head for strengths {phase.strengths}")
         return best
+
+    def _tell(self, number: int, tried: Tried, seconds: float) -> None:
+        """Report one of the heads."""
+        phase = self._phase
+        self._context.log.emit(
+            EpochDone(
+                phase=phase.name,
+                epoch=number,
+                epochs=max(number, len(phase.strengths)),
+                train=tried.train,
+                val=tried.val,
+                rates={},
+                seconds=seconds,
+                best=tried.best,
+                strength=tried.strength,
+                solver=tried.solver,
+            )
+        )
 
 
 def scored(solved: Solved, held: Held, losses: LossStep) -> Iterator[ScoredRows]:

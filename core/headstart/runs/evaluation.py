@@ -11,14 +11,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
 from headstart.asking import Tiling
 from headstart.atomic import explained, make_folders, opened, write_file
+from headstart.cache import Cache
 from headstart.documents import as_bytes, plain
 from headstart.predictor import Answered, Predictor
+from headstart.runs import kept_scores
+from headstart.runs.kept_scores import Scored
 from headstart.spans import span
 from headstart.specs import Evaluation, KeepsTruth, Phase, TargetKind, Task, WritesFiles
 
@@ -29,6 +32,8 @@ OnProgress = Callable[[int, int], None]
 """Hears how many samples are answered, of how many."""
 EVERYTHING = sys.maxsize
 """As `top_k`: all that an answer can hold."""
+MOST = 2**24
+"""Bytes of rows up to which scores are kept from run to run."""
 FILES = "predictions"
 """The folder, beside predictions.csv, of the files of a task that is a WritesFiles."""
 OUTER = {"/": "%2F", "..": "%2E%2E"}
@@ -62,6 +67,10 @@ class PredictionsFile:
     task: Task
     file: BinaryIO
 
+    def copied_to(self, rows: BinaryIO) -> PredictionsFile:
+        """The same, whose lines are written to `rows` too."""
+        return replace(self, file=cast("BinaryIO", _Both(self.file, rows)))
+
     def write(self, samples: Labelled, rows: slice, batch: Answered) -> None:
         """Add the answers `batch` of these `rows` of `samples`: 0 to n rows of the table each."""
         answers = self.task.decode(batch.outputs, batch.facts, EVERYTHING)
@@ -76,16 +85,44 @@ class PredictionsFile:
 
     def write_lines(self, lines: list[list[str]]) -> None:
         """Add lines of the table."""
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(lines)
+        self.write_rows(_as_lines(lines))
+
+    def write_rows(self, rows: bytes) -> None:
+        """Add lines as they are written."""
         with explained(self.path):
-            self.file.write(as_bytes(text.getvalue()))
+            self.file.write(rows)
 
     def _write_beside(self, key: str, suffix: str, content: bytes) -> None:
         target = self.path.parent / FILES / f"{_inner(key)}{suffix}"
         with explained(target):
             make_folders(target.parent)
         write_file(target, content)
+
+
+def write_kept(path: Path, scored: Iterable[Scored]) -> None:
+    """Write `path` as `open_predictions` does, from the rows that were kept."""
+    parts = list(scored)
+    with opened(path) as file, explained(path):
+        file.write(_as_lines([["key", "split", "target", *parts[0].columns]]))
+        file.writelines(each.rows for each in parts)
+
+
+def _as_lines(cells: list[list[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(cells)
+    return as_bytes(text.getvalue())
+
+
+@dataclass(frozen=True)
+class _Both:
+    """Two files that get the same."""
+
+    one: BinaryIO
+    other: BinaryIO
+
+    def write(self, content: bytes) -> None:
+        self.one.write(content)
+        self.other.write(content)
 
 
 def _inner(key: str) -> PurePath:
@@ -108,6 +145,30 @@ def open_predictions(path: Path, task: Task) -> Iterator[PredictionsFile]:
 def _cell(value: Any) -> str:
     value = plain(value)
     return repr(value) if isinstance(value, float) else str(value)
+
+
+@span("evaluating")
+def score_once(
+    compute: Callable[[PredictionsFile | None], Evaluation],
+    task: Task,
+    kept: tuple[Cache, Mapping[str, Any], Callable[[str], None]] | None,
+    *,
+    predictions: PredictionsFile | None = None,
+) -> Evaluation:
+    """What `compute` comes to, `kept` for the next time: where, as what, and who hears that it failed.
+
+    Nothing is kept for a task that writes files beside its rows, and where there are more than MOST bytes of these.
+    """
+    if kept is None or isinstance(task, WritesFiles):
+        return compute(predictions)
+    rows = io.BytesIO()
+    table = PredictionsFile(Path(), task, rows) if predictions is None else predictions.copied_to(rows)
+    found = compute(table)
+    cache, key, warn = kept
+    if rows.tell() <= MOST:
+        scored = Scored(found, task.primary_metric, task.higher_is_better, tuple(task.columns), rows.getvalue())
+        kept_scores.keep(cache, key, scored, warn)
+    return found
 
 
 @span("evaluating")

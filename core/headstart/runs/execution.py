@@ -26,6 +26,7 @@ from headstart.engine.features.selection import decide
 from headstart.engine.features.source import Source
 from headstart.engine.lowering.registry import lowered
 from headstart.engine.network import assemble
+from headstart.engine.network.blueprint import describe as describe_network
 from headstart.engine.network.saved import save_network
 from headstart.engine.precision import FLOAT32
 from headstart.engine.train.bn_stats import reestimate, statistics_of
@@ -41,8 +42,17 @@ from headstart.host.discovery import installed_version
 from headstart.lineage import FILE, LINEAGE, RANDOM, UNKNOWN, as_documents, in_words, licence_of
 from headstart.predictor import Predictor
 from headstart.recipes.file import write_recipe
+from headstart.runs import kept_scores
 from headstart.runs.carried_head import begin_as_published
-from headstart.runs.evaluation import Labelled, documents, open_predictions, score, why_no_test
+from headstart.runs.evaluation import (
+    Labelled,
+    PredictionsFile,
+    documents,
+    open_predictions,
+    score,
+    score_once,
+    why_no_test,
+)
 from headstart.runs.folder import RunFolder, write_document
 from headstart.runs.outline import count_learned, count_parameters, workload_of
 from headstart.runs.planning import Plan
@@ -204,6 +214,10 @@ def training_of(
         batch_norm=recipe.batch_norm,
         checkpoint_every=recipe.checkpoint_every,
         elapsed=clock.sums,
+        identity={
+            **describe_network(plan.blueprint()),
+            **kept_scores.made_by(plan.registry, plan.backend, extractor.decided.threads),
+        },
     )
     training.seed_backbone()
     if recipe.batch_norm == REESTIMATED:
@@ -250,13 +264,7 @@ def conclude(
         verify_reload(expected, reloaded_answers(predictor, val), artefact.path)
         with open_predictions(folder.predictions, plan.task) as predictions:
             scored = {
-                each.split: score(
-                    predictor,
-                    each,
-                    predictions=predictions,
-                    on_progress=lambda done, total: log.progress("evaluate", done, total, "samples"),
-                )
-                for each in samples
+                each.split: _scored(each, predictor, plan, extractor, artefact, log, predictions) for each in samples
             }
     # of a head that was refitted: as val chose it, and by what the task learned from those answers
     before = {"val": Evaluation(**last.before_refit)} if last.refit else {}
@@ -335,6 +343,34 @@ def predictor_of(extractor: FeatureExtractor, artefact: Artefact) -> Predictor:
     backbone = extractor.of_artefact(network, artefact.path, size).open(stop).compiled
     head = forward(network, stop, stop + 1)
     return dataclasses.replace(artefact.predictor, forward=lambda batch: head(backbone(batch)), sizes=(size,))
+
+
+def _scored(
+    samples: Labelled,
+    predictor: Predictor,
+    plan: Plan,
+    extractor: FeatureExtractor,
+    artefact: Artefact,
+    log: EventLog,
+    predictions: PredictionsFile,
+) -> Evaluation:
+    """The scores of one split: those of an earlier run where the same artefact was asked about the same samples."""
+    cache, decided = extractor.place.cache, extractor.decided
+    engine = "stock" if predictor is artefact.predictor else f"{decided.engine} {FLOAT32}"
+    by = {**kept_scores.made_by(plan.registry, plan.backend, decided.threads), "engine": engine}
+    rows = plan.data.split.only(samples.split).rows
+    key = kept_scores.key_of(artefact.manifest["files"], rows, by=by, asked={})
+    if (kept := kept_scores.find(cache, key)) is not None:
+        predictions.write_rows(kept.rows)
+        return kept.evaluation
+
+    def told(done: int, total: int) -> None:
+        log.progress("evaluate", done, total, "samples")
+
+    def compute(table: PredictionsFile | None) -> Evaluation:
+        return score(predictor, samples, predictions=table, on_progress=told)
+
+    return score_once(compute, plan.task, (cache, key, extractor.place.warn), predictions=predictions)
 
 
 def _labelled(plan: Plan, split: str) -> Labelled:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
-from scipy.optimize import minimize
 
 from headstart.engine.linear.pca import EigenBasis
 from headstart.engine.linear.rows import Rows
@@ -133,6 +132,8 @@ def fit_logistic(design: Design, start: Weights, strength: float, excess: float 
     by 0.1 below.
     """
     loss = _Loss(design, start, strength, excess)
+    from scipy.optimize import minimize  # which those who only answer do without
+
     found = minimize(
         loss,
         loss.start,

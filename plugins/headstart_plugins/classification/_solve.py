@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import special
-from scipy.optimize import OptimizeResult, minimize_scalar
 
 from headstart.engine.linear.pca import EigenBasis, Values, leave_out, ridge_weights
 from headstart.engine.linear.rows import Rows
 from headstart_plugins._heads.logistic import Weights
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 LEFT_OUT = 4096
 """Samples that are left out in turn, at most: enough for one strength and one number."""
@@ -41,5 +44,7 @@ def _best_scale(answers: np.ndarray, targets: np.ndarray) -> OptimizeResult:
     def softened_loss(log_scale: float) -> float:
         logs = special.log_softmax(np.exp(log_scale) * answers, axis=1)
         return float(-np.mean((1.0 - share) * logs[np.arange(len(targets)), targets] + share * logs.mean(axis=1)))
+
+    from scipy.optimize import minimize_scalar  # which those who only answer do without
 
     return minimize_scalar(softened_loss, bounds=LOG_SCALES, method="bounded", options={"xatol": 1e-4})

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import logging
+from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import accumulate, cycle
 from typing import TYPE_CHECKING
 
-from headstart.events import Event, PhaseDone, RunFinished
+from headstart.events import Event, PhaseDone, RunFinished, to_line
 from headstart.specs import Reporter, ReporterRequest, RunView
 from headstart_plugins.reporters import CurvesOptions
 from headstart_plugins.reporters import _phrases as say
@@ -50,9 +52,24 @@ class CurvesReporter:
 
 def draw_png(history: History, dpi: int = 120) -> bytes:
     """The curves of every phase as a PNG, 11 inches wide at `dpi`, one row for each kind of phase."""
+    events = [each for phase in history.phases for each in (phase.started, *phase.epochs)]
+    events += [each for each in (history.run, *(phase.done for phase in history.phases)) if each is not None]
+    return _drawn(_Shown("\n".join(map(to_line, events)), history), dpi)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A history, and all that its curves show as text."""
+
+    told: str
+    history: History = field(compare=False)
+
+
+@lru_cache(maxsize=1)  # a page shows the curves that lie beside it, half a second each
+def _drawn(shown: _Shown, dpi: int) -> bytes:
     logging.getLogger("matplotlib.font_manager").setLevel(logging.WARNING)
     buffer = io.BytesIO()
-    draw_figure(history).savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    draw_figure(shown.history).savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
 
 

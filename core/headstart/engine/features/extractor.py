@@ -7,10 +7,12 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import keras
 import numpy as np
@@ -158,14 +160,45 @@ class Opened:
     """Whether batches need no static length: the network takes any, and nothing is compiled for one not met yet."""
 
 
+class WhenCalled:
+    """Something compiled that `build` gives when it is first called; see `headstart.specs.Compiled`."""
+
+    def __init__(self, build: Callable[[], Compiled]) -> None:
+        self._build = build
+        self._built: Compiled | None = None
+
+    def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """As what is built."""
+        if self._built is None:
+            self._built = self._build()
+        return self._built(batch)
+
+
+@dataclass
+class OpenGraphs:
+    """Graphs that are open, for as long as somebody else holds them: what one was opened for may ask for it again."""
+
+    _held: WeakValueDictionary[str, Any] = field(default_factory=WeakValueDictionary, init=False)
+
+    def shared(self, name: str, build: Callable[[], Compiled]) -> Compiled:
+        """What is called so, built where it is not there."""
+        found: Compiled | None = self._held.get(name)
+        if found is None:
+            found = build()
+            with suppress(TypeError):  # it cannot be referred to weakly
+                self._held[name] = found
+        return found
+
+
 @dataclass(frozen=True)
 class Place:
-    """Where an extractor keeps what it makes, and to whom it tells what is odd."""
+    """Where an extractor keeps what it makes, and to whom it tells what is odd; `open` are its graphs."""
 
     cache: Cache
     scratch: Path
     threads: int
     warn: Callable[[str], None] = field(default=lambda message: None)
+    open: OpenGraphs = field(default_factory=OpenGraphs)
 
 
 @dataclass
@@ -242,18 +275,29 @@ class FeatureExtractor:
             return self.open_in(self.native, cut, FLOAT32)
         return opened
 
-    @span("opening engines")
     def open_in(self, spec: EngineSpec, stop: int, precision: str) -> Opened:
-        """The first `stop` stages in this engine. Raises EngineRefusal where it cannot run them."""
-        graph = self._graph(spec, stop) if spec.export else None
-        build = self.registry.load_target(spec, spec.build)
+        """The first `stop` stages in this engine: opened when they are first called where it is known how they do here.
+
+        Raises EngineRefusal where it cannot run them.
+        """
         size = count_rows(self.batch)
-        request = EngineRequest(self.fast, stop, graph, size, precision, self.place.threads)
         key, facts = self._key(spec, stop, precision), self._facts(spec, stop, precision)
+
+        @span("opening engines")
+        def build() -> Compiled:
+            graph = self._graph(spec, stop) if spec.export else None
+            request = EngineRequest(self.fast, stop, graph, size, precision, self.place.threads)
+            compiled: Compiled = self.registry.load_target(spec, spec.build)(request)
+            return compiled
+
+        if spec.export:  # it holds a graph of its own, which nothing that happens to the network changes
+            build = partial(self.place.open.shared, json.dumps([key, size, self.place.threads], sort_keys=True), build)
+        is_known = self.place.cache.get("engines", self._measured_as(key)) is not None
+        compiled = WhenCalled(build) if is_known else build()
         axes = self.stock.length_axes(0), self.stock.length_axes(stop)
         uncompiled = bool(spec.export) or not compiles_each_shape()  # graphs have a free length
         any_length = uncompiled and self.blueprint.backbone.any_length
-        return Opened(build(request), key, facts, size, axes, any_length)
+        return Opened(compiled, key, facts, size, axes, any_length)
 
     @span("checking engines")
     def measure(self, spec: EngineSpec, opened: Opened, stop: int) -> Measured:
@@ -261,11 +305,13 @@ class FeatureExtractor:
 
         Raises EngineRefusal naming the engine and the difference where it is too large.
         """
-        key = {**opened.key, "machine": processor(), "threads": self.place.threads, "backend": keras.backend.backend()}
+        key = self._measured_as(opened.key)
         if known := self.place.cache.get("engines", key):
             return Measured(**json.loads((known / FACTS).read_text(encoding="utf-8")))
         few = slice(CHECKED)
-        checked = take(opened.compiled(self.batch), few)
+        has_one_shape = spec.export or compiles_each_shape() or device_at_hand() != "cpu"
+        batch = self.batch if has_one_shape else take(self.batch, few)  # as fast a sample, and sooner known
+        checked = take(opened.compiled(batch), few)
         try:
             if stop not in self._references:
                 self._references[stop] = forward(self.stock, 0, stop)(take(self.batch, few))
@@ -273,7 +319,7 @@ class FeatureExtractor:
             largest, relative = verify_equal(checked, self._references[stop], str(opened.key["precision"]), moved=moved)
         except EngineRefusal as exc:
             raise EngineRefusal(f"{spec.name} {exc.message}", hint="use another engine, or --engine native") from exc
-        found = Measured(_rate(opened.compiled, self.batch), largest, relative)
+        found = Measured(_rate(opened.compiled, batch), largest, relative)
 
         def write(folder: Path) -> None:
             (folder / FACTS).write_text(json.dumps(asdict(found)), encoding="utf-8")
@@ -283,6 +329,11 @@ class FeatureExtractor:
         except HeadstartError as exc:
             self.place.warn(exc.message)
         return found
+
+    def _measured_as(self, key: Mapping[str, Any]) -> dict[str, Any]:
+        """What a measurement of what `key` says is kept under."""
+        here = {"machine": processor(), "threads": self.place.threads, "backend": keras.backend.backend()}
+        return {**key, **here}
 
     def _moved(self, stop: int, samples: Batch) -> Mapping[str, float]:
         if stop not in self._roundings:

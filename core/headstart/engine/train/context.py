@@ -58,6 +58,7 @@ class TrainContext:
     batch_norm: str = FROZEN
     checkpoint_every: int | None = None
     elapsed: Callable[[], Mapping[str, float]] = dict
+    identity: Mapping[str, Any] | None = None
     facts: Mapping[str, Sequence[Facts]] = field(default_factory=dict)
     owners: Mapping[str, np.ndarray] = field(default_factory=dict)
     results: list[PhaseResult] = field(default_factory=list)

@@ -1,0 +1,149 @@
+"""An engine for many answers of a finished run: held equal to stock layers on raw samples, once an artefact."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from headstart.artefact import Artefact
+from headstart.cache import Cache, open_cache
+from headstart.environment import processor, versions
+from headstart.errors import DataError, EngineRefusal, HeadstartError, UsageError
+from headstart.predictor import Predictor
+from headstart.specs import AUTO, EngineSpec, FeedsTargets, Generates
+from headstart.threads import available_threads
+
+MANY = 500
+"""Inputs from which `auto` looks for an engine."""
+COMPARED = 64
+"""Raw samples on which an engine's answers are held against those of stock layers."""
+KIND, FACTS = "answers", "equal.json"
+STOCK = "stock"
+"""Layers as Keras has them: no engine."""
+
+Warn = Callable[[str], None]
+
+
+@contextmanager
+def predictor_in(
+    artefact: Artefact, engine: str, payloads: Sequence[Any], warn: Warn, *, count: int
+) -> Iterator[Predictor]:
+    """What answers `payloads`, those left of `count` inputs, with the artefact: in `engine` by name, by "auto" in the
+    fastest that repays its start where inputs are many, by "stock" on stock layers. Needs the backend to be set.
+
+    Its outputs on some of these samples are compared with those of stock layers, once an artefact, engine and machine.
+    Raises EngineRefusal where an engine that was named differs or cannot run the network, which `auto` does without;
+    UsageError for one that does not exist, and where the task generates.
+    """
+    registry, stock = artefact.registry, artefact.predictor
+    spec: EngineSpec | None = None if engine in (AUTO, STOCK) else registry.get("engines", engine)
+    generates = isinstance(artefact.task, FeedsTargets | Generates)
+    if spec is not None and generates:
+        raise UsageError(
+            f"{artefact.task_spec.name} generates its answers: no engine does that", hint="leave out --engine"
+        )
+    if engine == STOCK or generates or (spec is None and count < MANY):
+        yield stock
+        return
+    rows = list(islice(_rows(stock, payloads), stock.sizes[-1]))
+    if not rows:
+        yield stock
+        return
+    from headstart.engine.features.export import Exporters
+
+    with tempfile.TemporaryDirectory() as scratch, Exporters(registry) as exporters:
+        try:
+            found = _opened(artefact, spec, rows, count, exporters, Path(scratch), warn)
+            _verify(artefact, found, payloads, warn)
+        except EngineRefusal as exc:
+            if spec is not None:
+                raise
+            warn(f"{exc.message}; stock layers answer instead")
+            found = None
+        yield stock if found is None else found[0]
+
+
+def _rows(predictor: Predictor, payloads: Sequence[Any]) -> Iterator[Any]:
+    """The prepared rows of what can be read, in order."""
+    for payload in payloads:
+        try:
+            yield from predictor.read(payload)
+        except DataError:
+            continue
+
+
+def _opened(
+    artefact: Artefact,
+    spec: EngineSpec | None,
+    rows: Sequence[Any],
+    count: int,
+    exporters: Any,
+    scratch: Path,
+    warn: Warn,
+) -> tuple[Predictor, Any]:
+    """The predictor in the engine that is decided on, and what it opened."""
+    from headstart.engine.device import forward
+    from headstart.engine.features.extractor import FeatureExtractor, Place
+    from headstart.engine.features.selection import Workload, decide
+    from headstart.engine.lowering.registry import lowered
+    from headstart.engine.precision import FLOAT32
+
+    stock, network = artefact.predictor, artefact.network
+    stop, size = len(network.stages) - 1, stock.sizes[-1]
+    extractor = FeatureExtractor(
+        stock=network,
+        fast=lowered(network, artefact.registry, warn),
+        blueprint=artefact.blueprint,
+        registry=artefact.registry,
+        exporters=exporters,
+        place=Place(open_cache(warn), scratch, available_threads(), warn),
+        batch=stock.filled(rows, size),
+        artefact=artefact.path,
+    )
+    opened = decide(extractor, spec, FLOAT32, Workload(stop, count, changes=False)).open(stop)
+    head, backbone = forward(network, stop, stop + 1), opened.compiled
+    return replace(stock, forward=lambda batch: head(backbone(batch)), sizes=(size,)), opened
+
+
+def _verify(artefact: Artefact, found: tuple[Predictor, Any], payloads: Sequence[Any], warn: Warn) -> None:
+    """Compare outputs on raw samples where this artefact was not compared in this engine here before.
+
+    Raises EngineRefusal.
+    """
+    from headstart.engine.features.extractor import verify_equal
+
+    predictor, opened = found
+    cache: Cache = open_cache(warn)
+    key = {
+        "artefact": dict(artefact.manifest["files"]),
+        "opened": dict(opened.key),
+        "machine": processor(),
+        "threads": available_threads(),
+        "versions": versions(),
+    }
+    if cache.get(KIND, key) is not None:
+        return
+    samples = list(islice((each for each in payloads if _is_readable(predictor, each)), COMPARED))
+    largest, _ = verify_equal(predictor.outputs(samples), artefact.predictor.outputs(samples), "float32")
+
+    def write(folder: Path) -> None:
+        (folder / FACTS).write_text(json.dumps({"samples": len(samples), "largest": largest}), encoding="utf-8")
+
+    try:
+        cache.add(KIND, key, write, {"engine": opened.facts["engine"], "samples": len(samples)})
+    except HeadstartError as exc:
+        warn(exc.message)
+
+
+def _is_readable(predictor: Predictor, payload: Any) -> bool:
+    try:
+        predictor.read(payload)
+    except DataError:
+        return False
+    return True

@@ -1,0 +1,93 @@
+"""Scores of a model on samples, kept from run to run: found by the artefact, the samples and what answers.
+
+What is kept is what `headstart.runs.evaluation` came to, with the rows of predictions.csv. No framework is imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart.cache import Cache
+from headstart.data.split_file import SplitRow
+from headstart.documents import as_bytes, plain, read_object
+from headstart.environment import versions
+from headstart.errors import HeadstartError
+from headstart.registry import Registry
+from headstart.specs import Evaluation
+
+KIND = "scores"
+ROWS, FACTS = "rows.csv", "scores.json"
+LARGEST = 2**28
+
+
+@dataclass(frozen=True)
+class Scored:
+    """How a split was answered, by which `primary_metric` that is judged, and the lines that predictions.csv has of it,
+    as they are written, below the task's `columns`."""
+
+    evaluation: Evaluation
+    primary_metric: str
+    higher_is_better: bool
+    columns: tuple[str, ...]
+    rows: bytes
+
+
+def made_by(registry: Registry, backend: str, threads: int) -> dict[str, Any]:
+    """What computes, as plain values: versions of packages and plugins, the backend, and its threads."""
+    plugins = sorted([plugin.info.name, str(plugin.info.version)] for plugin in registry.loaded)
+    kinds = [[spec.name, spec.version] for spec in registry.specs("targets")]
+    return {"versions": versions(), "plugins": plugins, "targets": kinds, "backend": backend, "threads": threads}
+
+
+def key_of(
+    files: Mapping[str, Any], rows: Sequence[SplitRow], *, by: Mapping[str, Any], asked: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the scores of these `rows` are found by: the `files` of the artefact, as its manifest has them, the engine
+    and all that computes, `by`, and what was `asked` for."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(as_bytes(json.dumps([row.key, row.split, row.target, row.group, row.content_hash]) + "\n"))
+    return {
+        "artefact": dict(files),
+        "rows": digest.hexdigest(),
+        "count": len(rows),
+        "by": dict(by),
+        "asked": dict(asked),
+    }
+
+
+def find(cache: Cache, key: Mapping[str, Any]) -> Scored | None:
+    """The scores of `key`; None where they are not there."""
+    folder = cache.get(KIND, key)
+    if folder is None:
+        return None
+    try:
+        facts, rows = read_object(folder / FACTS, LARGEST), (folder / ROWS).read_bytes()
+    except (OSError, HeadstartError):  # another process has removed it
+        return None
+    columns = tuple(facts.pop("columns"))
+    return Scored(Evaluation(**facts.pop("evaluation")), columns=columns, rows=rows, **facts)
+
+
+def keep(cache: Cache, key: Mapping[str, Any], scored: Scored, warn: Callable[[str], None]) -> None:
+    """Keep scores; where they cannot be written, that is told and nothing is kept."""
+    facts = {
+        "evaluation": plain(asdict(scored.evaluation)),
+        "primary_metric": scored.primary_metric,
+        "higher_is_better": scored.higher_is_better,
+        "columns": list(scored.columns),
+    }
+
+    def write(folder: Path) -> None:
+        (folder / FACTS).write_text(json.dumps(facts, allow_nan=False), encoding="utf-8")
+        (folder / ROWS).write_bytes(scored.rows)
+
+    try:
+        cache.add(KIND, key, write, {"samples": key["count"]})
+    except HeadstartError as exc:
+        warn(f"{exc.message}; scores are not kept")

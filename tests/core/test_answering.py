@@ -1,0 +1,100 @@
+"""A finished run asked as a job: in an engine held equal to stock layers, on from where it stopped; kept scores."""
+
+import json
+
+import numpy as np
+import pytest
+
+from headstart.answer_jobs import ANSWERS
+from headstart.cache import open_cache
+from headstart.errors import DataError, EngineRefusal, UsageError
+
+pytestmark = pytest.mark.backend
+SLOW_ON_JAX = True
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))
+
+
+def kinds():
+    return sorted(entry.kind for entry in open_cache().entries() if entry.kind in ("answers", "scores"))
+
+
+def test_an_engine_answers_as_stock_layers_do_and_is_compared_with_them_once(finished, monkeypatch):
+    pictures = sorted(finished.pictures.rglob("*.png"))[:40]
+    stock = finished.run.predict(pictures, engine="stock")
+    assert kinds() == []
+    found = finished.run.predict(pictures, engine="native")
+    assert kinds() == ["answers"]
+
+    assert [each["prediction"] for each in found] == [each["prediction"] for each in stock]
+    sure = np.array([each["confidence"] for each in stock])
+    assert sure.std() > 0.01
+    assert np.abs(np.array([each["confidence"] for each in found]) - sure).max() <= 1e-4
+    monkeypatch.setattr("headstart.engine.features.extractor.verify_equal", None)  # which is not called again
+    assert finished.run.predict(pictures, engine="native") == found
+
+
+def test_an_engine_that_answers_otherwise_is_refused_by_name(finished):
+    with pytest.raises(EngineRefusal, match="small/off differs"):
+        finished.run.predict(sorted(finished.pictures.rglob("*.png"))[:40], engine="off")
+
+
+def test_an_engine_whose_head_answers_otherwise_is_refused_before_any_answer(finished, monkeypatch):
+    """Its features agree on a few samples; the answers to raw ones do not, as a planted fault in the head has it."""
+    from headstart.engine import device
+
+    true = device.forward
+
+    def wrong(network, start, stop):
+        run = true(network, start, stop)
+        if start == 0:
+            return run
+        return lambda batch: {name: array + 1 for name, array in run(batch).items()}
+
+    monkeypatch.setattr(device, "forward", wrong)
+    with pytest.raises(EngineRefusal, match="differs from the stock network"):
+        finished.run.predict(sorted(finished.pictures.rglob("*.png"))[:40], engine="native")
+
+
+def test_a_job_that_was_stopped_goes_on_to_the_same_bytes(finished, tmp_path):
+    inputs = [
+        *sorted(finished.pictures.rglob("*.png")),
+        tmp_path / "absent.png",
+        *sorted(finished.pictures.rglob("*.png")),
+    ]
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    everything = list(finished.run.answers(inputs, out=whole, jsonl=True))
+    answers = finished.run.answers(inputs, out=stopped, jsonl=True)
+    for _ in range(45):  # within the second of two batches
+        next(answers)
+    answers.close()
+    rest = list(finished.run.answers(inputs, out=stopped, jsonl=True))
+
+    assert (whole / ANSWERS).read_bytes() == (stopped / ANSWERS).read_bytes()
+    assert rest == everything[45:]
+    assert [json.loads(line)["input"] for line in (whole / ANSWERS).read_bytes().splitlines()] == list(map(str, inputs))
+    assert list(finished.run.answers(inputs, out=stopped, jsonl=True)) == []
+    with pytest.raises(UsageError, match="another top_k"):
+        list(finished.run.answers(inputs, out=stopped, jsonl=True, top_k=2))
+
+
+def test_scores_are_kept_until_samples_model_or_question_change(finished, tmp_path, monkeypatch):
+    run = finished.copied(tmp_path / "run")
+    first = run.evaluate(split="test", predictions=tmp_path / "first.csv").document
+    assert kinds() == ["scores"]
+    with monkeypatch.context() as patch:
+        patch.setattr("headstart.run.activate", None)  # no backend is asked for
+        assert run.evaluate(split="test", predictions=tmp_path / "again.csv").document == first
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "first.csv").read_bytes()
+    run.evaluate(split="val")
+    assert kinds() == ["scores", "scores"]
+
+    written = run.folder.split.read_text()
+    row = next(line for line in written.splitlines() if ",test," in line)
+    digest = row.rpartition(",")[2]
+    run.folder.split.write_text(written.replace(digest, "0" * 64))
+    with pytest.raises(DataError):
+        run.evaluate(split="test")
