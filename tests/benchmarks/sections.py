@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-NAMES = ("strategies", "stress", "chain", "texts", "translated", "accented", "detected")
+NAMES = ("strategies", "stress", "chain", "texts", "translated", "accented", "detected", "segmented", "transcribed")
 
 
 def with_section(text: str, name: str, section: str) -> str:
