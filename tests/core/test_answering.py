@@ -98,3 +98,14 @@ def test_scores_are_kept_until_samples_model_or_question_change(finished, tmp_pa
     run.folder.split.write_text(written.replace(digest, "0" * 64))
     with pytest.raises(DataError):
         run.evaluate(split="test")
+
+
+def test_scores_with_more_rows_than_are_held_are_not_kept_and_all_rows_are_written(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr("headstart.runs.evaluation.MOST", 100)
+    written = [tmp_path / "first.csv", tmp_path / "second.csv"]
+    for path in written:
+        finished.run.evaluate(split="test", predictions=path)
+
+    assert kinds() == []
+    assert written[0].read_bytes() == written[1].read_bytes()
+    assert len(written[0].read_bytes()) > 100

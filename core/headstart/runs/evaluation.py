@@ -67,10 +67,6 @@ class PredictionsFile:
     task: Task
     file: BinaryIO
 
-    def copied_to(self, rows: BinaryIO) -> PredictionsFile:
-        """The same, whose lines are written to `rows` too."""
-        return replace(self, file=cast("BinaryIO", _Both(self.file, rows)))
-
     def write(self, samples: Labelled, rows: slice, batch: Answered) -> None:
         """Add the answers `batch` of these `rows` of `samples`: 0 to n rows of the table each."""
         answers = self.task.decode(batch.outputs, batch.facts, EVERYTHING)
@@ -113,16 +109,20 @@ def _as_lines(cells: list[list[str]]) -> bytes:
     return as_bytes(text.getvalue())
 
 
-@dataclass(frozen=True)
-class _Both:
-    """Two files that get the same."""
+class _Copied:
+    """A file, or nothing, whose content is held too, up to MOST bytes: None where there was more."""
 
-    one: BinaryIO
-    other: BinaryIO
+    def __init__(self, file: BinaryIO | None) -> None:
+        self._file = file
+        self.held: bytearray | None = bytearray()
 
     def write(self, content: bytes) -> None:
-        self.one.write(content)
-        self.other.write(content)
+        """Add to both."""
+        if self._file is not None:
+            self._file.write(content)
+        if self.held is not None:
+            self.held += content
+            self.held = self.held if len(self.held) <= MOST else None
 
 
 def _inner(key: str) -> PurePath:
@@ -147,7 +147,6 @@ def _cell(value: Any) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
-@span("evaluating")
 def score_once(
     compute: Callable[[PredictionsFile | None], Evaluation],
     task: Task,
@@ -161,12 +160,13 @@ def score_once(
     """
     if kept is None or isinstance(task, WritesFiles):
         return compute(predictions)
-    rows = io.BytesIO()
-    table = PredictionsFile(Path(), task, rows) if predictions is None else predictions.copied_to(rows)
-    found = compute(table)
+    copied = _Copied(None if predictions is None else predictions.file)
+    path = Path() if predictions is None else predictions.path
+    found = compute(PredictionsFile(path, task, cast("BinaryIO", copied)))
     cache, key, warn = kept
-    if rows.tell() <= MOST:
-        scored = Scored(found, task.primary_metric, task.higher_is_better, tuple(task.columns), rows.getvalue())
+    if copied.held is not None:
+        columns = tuple(task.columns)
+        scored = Scored(found, task.primary_metric, task.higher_is_better, columns, bytes(copied.held))
         kept_scores.keep(cache, key, scored, warn)
     return found
 
