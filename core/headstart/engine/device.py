@@ -37,6 +37,19 @@ def compiles_each_shape() -> bool:
     return bool(keras.backend.backend() == "jax")
 
 
+def arithmetic() -> ModuleType:
+    """The few operations that a search is made of, as quick as the backend has them: `headstart.engine.jax.arithmetic`
+    or `headstart.engine.torch.arithmetic`."""
+    return importlib.import_module(f"headstart.engine.{keras.backend.backend()}.arithmetic")
+
+
+def quick_stages(network: Network, start: int, stop: int) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """`Network.run` of stages `start` to `stop` - 1 in inference mode on backend tensors, for small batches that run
+    many times: on PyTorch without what Keras adds to each layer's call, where the answer is held equal without it."""
+    made: Callable[[Mapping[str, Any]], dict[str, Any]] = backend_module().quick_stages(network, start, stop)
+    return made
+
+
 def inference(compute: Callable[..., Any], stages: Sequence[Stage], *, stays: bool = False) -> Callable[..., Any]:
     """`compute`, a pure function of backend tensors by name, on arrays by name, without gradients; what it gives, by
     name or alone, as arrays. It reads the weights of `stages` as they are at each call.

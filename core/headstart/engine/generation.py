@@ -16,11 +16,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from headstart.engine.device import compiles_each_shape, inference
+from headstart.engine.device import arithmetic, compiles_each_shape, inference, quick_stages
 from headstart.engine.network.network import TAP, Network
 from headstart.engine.step import Forward
 from headstart.specs import Generates, GeneratesOnVal, Search, Task
-from headstart.specs.tasks import CERTAIN, FILLED, OF_ALL, OF_ROW
+from headstart.specs.tasks import ANCESTORS, CERTAIN, FILLED, OF_ALL, OF_ROW, OF_SLOT
 
 NEVER = float("-inf")
 """The log probability of what must not be taken, and the score where there is no answer yet."""
@@ -38,9 +38,10 @@ def generator(network: Network, task: Generates, start: int = 0) -> Forward:
     """
     last = len(network.stages) - 1
     head = network.stages[last].model
+    below = quick_stages(network, start, last)
 
     def begin(tensors: Mapping[str, Any]) -> tuple[State, State]:
-        alive = network.run(tensors, start, last)
+        alive = below(tensors)
         features = {name.removeprefix(TAP): tensor for name, tensor in alive.items() if name.startswith(TAP)}
         return _begun(task, head, features)
 
@@ -70,7 +71,8 @@ def generator(network: Network, task: Generates, start: int = 0) -> Forward:
             if not len(running) or int(_on_host(carried["position"])) >= task.search.most:
                 return found
             # A batch that is not full is filled up with rows of it, which end together with themselves.
-            rows = np.resize(running, _size_for(len(running), len(places)))
+            size = _size_for(len(running), len(places)) if compiles_each_shape() else len(running)
+            rows = np.resize(running, size)
             kept, carried = leaving(kept, carried, {"rows": rows.astype(np.int32)})
             places = places[rows]
 
@@ -96,8 +98,8 @@ def generate(task: Generates, head: keras.Model, features: Mapping[str, Any]) ->
 
 
 def _next_size(rows: int) -> int:
-    """How many rows the next smaller batch has; each is a program more where shapes are compiled."""
-    return rows // 4 if compiles_each_shape() else rows // 2
+    """How many rows the next smaller batch has at most; each is a program more where shapes are compiled."""
+    return rows // 4 if compiles_each_shape() else rows * 7 // 8
 
 
 def _size_for(running: int, rows: int) -> int:
@@ -122,7 +124,24 @@ class _Search:
     def step(self, state: State, last: Any, position: Any) -> tuple[State, Any]:
         """The next state of what steps change, and log p (sequence, vocabulary) of each next token."""
         following, logits = self.task.step(self.head, {**self.kept, **state}, last, position)
-        return {name: following[name] for name in state}, _log_probabilities(logits, position, self.task.search)
+        following = {name: following[name] for name in state if name != ANCESTORS}
+        return following, _log_probabilities(logits, position, self.task.search)
+
+    def followed(self, state: State, origin: Any, position: Any) -> State:
+        """What each sequence goes on with, whose `origin` (row, beam) is one of its row."""
+        quick = arithmetic()
+        rows, beams = origin.shape
+        flat = (origin + beams * quick.arange(rows, origin)[:, None]).reshape(-1)
+        found = {
+            name: each if name.startswith(OF_SLOT) else quick.rows_of(each, flat)
+            for name, each in state.items()
+            if name != ANCESTORS
+        }
+        if ANCESTORS in state:
+            held = state[ANCESTORS]
+            taken = quick.rows_of(held.reshape(rows * beams, -1), flat).reshape(held.shape)
+            found[ANCESTORS] = quick.where(quick.arange(held.shape[-1], held) <= position, taken, held)
+        return found
 
 
 def _begun(task: Generates, head: keras.Model, features: Mapping[str, Any]) -> tuple[State, State]:
@@ -143,12 +162,18 @@ def _begun(task: Generates, head: keras.Model, features: Mapping[str, Any]) -> t
             "total": ops.zeros((rows,), "float32"),
             "count": ops.zeros((rows,), "int32"),
         }
+    if any(name.startswith(OF_SLOT) for name in changes):
+        own = ops.arange(beams, dtype="int32")[None, :, None]
+        changes[ANCESTORS] = ops.copy(ops.broadcast_to(own, (rows, beams, search.most)))
     sequences = ops.full((rows, beams, search.most), search.pad, "int32")
     first = ops.tile(ops.where(ops.arange(beams) == 0, 0.0, NEVER)[None], (rows, 1))
     return kept, {
         **common,
         # On PyTorch several sequences of a single row would be one piece of memory, which steps write to.
-        "state": {name: ops.copy(ops.repeat(tensor, beams, axis=0)) for name, tensor in changes.items()},
+        "state": {
+            name: tensor if _is_of_row(name) else ops.copy(ops.repeat(tensor, beams, axis=0))
+            for name, tensor in changes.items()
+        },
         "last": ops.full((rows * beams,), search.start, "int32"),
         "tokens": sequences,
         "totals": first,
@@ -183,73 +208,82 @@ def _answer(search: Search, carried: State) -> dict[str, Any]:
     return {"tokens": carried["ended"][:, : search.answers], "score": carried["scores"][:, : search.answers]}
 
 
+def _is_of_row(name: str) -> bool:
+    """Whether the first axis of what steps change is one of rows, however many sequences are followed."""
+    return name == ANCESTORS or name.startswith(OF_SLOT)
+
+
 def _of_rows(search: Search, kept: State, carried: State, rows: Any) -> tuple[State, State]:
     """The same for some rows of it alone."""
-    followed = ops.reshape(rows[:, None] * search.beams + ops.arange(search.beams, dtype="int32"), (-1,))
-    below = {name: each if name.startswith(OF_ALL) else ops.take(each, rows, axis=0) for name, each in kept.items()}
+    take = arithmetic().rows_of
+    followed = (rows[:, None] * search.beams + ops.arange(search.beams, dtype="int32")).reshape(-1)
+    below = {name: each if name.startswith(OF_ALL) else take(each, rows) for name, each in kept.items()}
     above: State = {"position": carried["position"]}
-    above["state"] = {name: ops.take(each, followed, axis=0) for name, each in carried["state"].items()}
-    above["last"] = ops.take(carried["last"], followed, axis=0)
-    return below, above | {name: ops.take(each, rows, axis=0) for name, each in carried.items() if name not in above}
+    above["state"] = {
+        name: take(each, rows if _is_of_row(name) else followed) for name, each in carried["state"].items()
+    }
+    above["last"] = take(carried["last"], followed)
+    return below, above | {name: take(each, rows) for name, each in carried.items() if name not in above}
 
 
 def _greedy(search: _Search, carried: State) -> State:
     """The likeliest token of each row."""
+    quick = arithmetic()
     asked, done, position = search.task.search, carried["done"], carried["position"]
     state, likely = search.step(carried["state"], carried["last"], position)
-    token = ops.cast(ops.argmax(likely, axis=-1), "int32")
-    gained = ops.take_along_axis(likely, token[:, None], axis=1)[:, 0]
+    token = _likeliest(likely)
+    gained = quick.along(likely, token[:, None], 1)[:, 0]
+    token = quick.whole(token)
     return {
         "position": position + 1,
         "state": state,
         "last": token,
-        "tokens": _put(carried["tokens"], ops.where(done, asked.pad, token), position),
-        "total": ops.where(done, carried["total"], carried["total"] + gained),
-        "count": ops.where(done, carried["count"], carried["count"] + 1),
-        "done": ops.logical_or(done, token == asked.end),
+        "tokens": _put(carried["tokens"], quick.where(done, asked.pad, token), position),
+        "total": quick.where(done, carried["total"], carried["total"] + gained),
+        "count": carried["count"] + quick.whole(~done),
+        "done": done | (token == asked.end),
     }
 
 
 def _beams(search: _Search, carried: State) -> State:
     """The likeliest sequences of each row that go on, as many as there are beams, and the best ones that have ended."""
+    quick = arithmetic()
     asked, done, position = search.task.search, carried["done"], carried["position"]
     beams, rows = asked.beams, carried["done"].shape[0]
     state, likely = search.step(carried["state"], carried["last"], position)
     # Each sequence ends in one way, so that of twice as many candidates enough go on.
     values, origin, token = _candidates(likely, carried["totals"], 2 * beams)
-    grown = ops.take_along_axis(carried["tokens"], origin[..., None], axis=1)
-    grown = _put(grown, token, position)
+    written = quick.whole(token)
+    grown = _put(quick.along(carried["tokens"], origin[..., None], 1), written, position)
 
-    ends = ops.logical_or(token == asked.end, ops.equal(position + 1, asked.most))
-    counts = ops.logical_and(ends, ops.arange(values.shape[1])[None] < beams)
-    counts = ops.logical_and(counts, ops.logical_not(done)[:, None])
-    found = ops.where(counts, _score(values, position + 1, asked), NEVER)
-    scores, places = ops.top_k(ops.concatenate([carried["scores"], found], axis=1), beams)
-    both = ops.concatenate([carried["ended"], grown], axis=1)
-    ended = ops.take_along_axis(both, ops.cast(places, "int32")[..., None], axis=1)
+    ends = token == asked.end
+    if isinstance(position, int):
+        finished = ends if position + 1 < asked.most else ends | True
+    else:
+        finished = ends | (position + 1 == asked.most)
+    counts = finished & (quick.arange(values.shape[1], token) < beams) & ~done[:, None]
+    found = quick.where(counts, _score(values, position + 1, asked), NEVER)
+    scores, places = quick.top_k(quick.concatenate([carried["scores"], found], 1), beams)
+    ended = quick.along(quick.concatenate([carried["ended"], grown], 1), places[..., None], 1)
 
-    totals, places = ops.top_k(ops.where(token == asked.end, NEVER, values), beams)
-    places = ops.cast(places, "int32")
-    origin = ops.take_along_axis(origin, places, axis=1)
-    flat = ops.reshape(origin + beams * ops.arange(rows, dtype="int32")[:, None], (rows * beams,))
-
+    totals, places = quick.top_k(quick.where(ends, NEVER, values), beams)
     # Log p never rises, so that no sequence that runs becomes better than it would be at the length that suits it most.
     best = _score(totals[:, 0], asked.most if asked.length_penalty > 0 else position + 1, asked)
     stops = best <= scores[:, asked.answers - 1]
     if asked.until != CERTAIN:
         filled = scores[:, -1] > NEVER
         if asked.until != FILLED:
-            filled = ops.logical_and(filled, _score(totals[:, 0], position + 1, asked) <= scores[:, -1])
-        stops = ops.logical_or(stops, filled)
+            filled = filled & (_score(totals[:, 0], position + 1, asked) <= scores[:, -1])
+        stops = stops | filled
     return {
         "position": position + 1,
-        "state": {name: ops.take(tensor, flat, axis=0) for name, tensor in state.items()},
-        "last": ops.reshape(ops.take_along_axis(token, places, axis=1), (rows * beams,)),
-        "tokens": ops.take_along_axis(grown, places[..., None], axis=1),
+        "state": search.followed({**carried["state"], **state}, quick.along(origin, places, 1), position),
+        "last": quick.along(written, places, 1).reshape(rows * beams),
+        "tokens": quick.along(grown, places[..., None], 1),
         "totals": totals,
         "ended": ended,
         "scores": scores,
-        "done": ops.logical_or(done, stops),
+        "done": done | stops,
     }
 
 
@@ -258,46 +292,65 @@ def _candidates(likely: Any, totals: Any, count: int) -> tuple[Any, Any, Any]:
     first, with the beam and the token of each: (row, count)."""
     rows, beams = totals.shape
     vocabulary = likely.shape[-1]
-    values, tokens = _largest(likely, min(count, vocabulary))
-    each = values.shape[-1]
-    sums = ops.reshape(ops.reshape(totals, (-1, 1)) + values, (rows, beams * each))
-    values, places = ops.top_k(sums, min(count, beams * each))
-    token = ops.take_along_axis(ops.reshape(tokens, (rows, beams * each)), places, axis=1)
-    return values, ops.cast(places // each, "int32"), ops.cast(token, "int32")
+    values, places = _largest(likely.reshape(rows, beams, vocabulary), totals, min(count, beams * vocabulary))
+    return values, places // vocabulary, places % vocabulary
 
 
-def _largest(numbers: Any, count: int) -> tuple[Any, Any]:
-    """The `count` largest numbers of each row (row, number), largest first, and where they are.
+def _largest(numbers: Any, added: Any, count: int) -> tuple[Any, Any]:
+    """Of `numbers` (row, part, number), to which what is `added` to their part (row, part) is added, the `count`
+    largest of each row, largest first, and where they are among all of the row.
 
     They lie in those blocks whose largest numbers are largest: one pass over all, where sorting takes many.
     """
-    rows, width = numbers.shape
-    blocks = width // BLOCK
-    if blocks < 2 * count:
-        return tuple(ops.top_k(numbers, count))
-    inside = blocks * BLOCK
-    by_block = ops.reshape(numbers[:, :inside], (rows, blocks, BLOCK))
-    _, chosen = ops.top_k(ops.max(by_block, axis=-1), count)
-    near = ops.reshape(ops.take_along_axis(by_block, chosen[..., None], axis=1), (rows, count * BLOCK))
-    places = ops.reshape(chosen[..., None] * BLOCK + ops.arange(BLOCK, dtype=chosen.dtype), (rows, count * BLOCK))
-    if inside < width:
-        rest = ops.broadcast_to(ops.arange(inside, width, dtype=chosen.dtype)[None], (rows, width - inside))
-        near, places = ops.concatenate([near, numbers[:, inside:]], 1), ops.concatenate([places, rest], 1)
-    values, found = ops.top_k(near, count)
-    return values, ops.take_along_axis(places, found, axis=1)
+    quick = arithmetic()
+    rows, parts, width = numbers.shape
+    flat = numbers.reshape(rows, parts * width)
+    blocks, rest = divmod(width, BLOCK)
+    if parts * blocks < 2 * count:
+        values, places = quick.top_k((numbers + added[..., None]).reshape(rows, -1), count)
+        return values, places
+    by_block = numbers[:, :, : blocks * BLOCK].reshape(rows, parts, blocks, BLOCK)
+    highest = quick.largest(by_block) + added[..., None]
+    _, chosen = quick.top_k(highest.reshape(rows, parts * blocks), count)
+    begins = chosen // blocks * width + chosen % blocks * BLOCK
+    places = (begins[..., None] + quick.arange(BLOCK, chosen)).reshape(rows, count * BLOCK)
+    if rest:
+        behind = quick.arange(parts, chosen)[:, None] * width + quick.arange(rest, chosen) + blocks * BLOCK
+        behind = behind.reshape(1, -1) + quick.arange(rows, chosen)[:, None] * 0
+        places = quick.concatenate([places, behind], 1)
+    near = quick.along(flat, places, 1) + quick.along(added, places // width, 1)
+    values, found = quick.top_k(near, count)
+    return values, quick.along(places, found, 1)
+
+
+def _likeliest(likely: Any) -> Any:
+    """Where the largest number of each row (row, number) is, the first of equal ones: as `_largest` finds it."""
+    quick = arithmetic()
+    rows, width = likely.shape
+    blocks, rest = divmod(width, BLOCK)
+    if blocks < 2:
+        return quick.place_of_largest(likely)
+    highest = quick.largest(likely[:, : blocks * BLOCK].reshape(rows, blocks, BLOCK))
+    if rest:
+        highest = quick.concatenate([highest, quick.largest(likely[:, blocks * BLOCK :])[:, None]], 1)
+    begin = quick.place_of_largest(highest)[:, None] * BLOCK
+    begin = quick.where(begin > width - BLOCK, width - BLOCK, begin)  # the last block overlaps the one before it
+    near = quick.along(likely, begin + quick.arange(BLOCK, begin), 1)
+    return begin[:, 0] + quick.place_of_largest(near)
 
 
 def _log_probabilities(logits: Any, position: Any, search: Search) -> Any:
-    """(..., vocabulary) float32; what is banned is never taken, and keeps its share."""
-    likely = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
-    if search.banned and not compiles_each_shape():
-        likely[..., list(search.banned)] = NEVER  # in place: nobody else has these numbers
-    elif search.banned:
-        never = np.zeros(logits.shape[-1], np.float32)
-        never[list(search.banned)] = NEVER
-        likely = likely + ops.convert_to_tensor(never)
+    """(..., vocabulary) float32, in memory of its own; what is banned is never taken, and keeps its share."""
+    quick = arithmetic()
+    likely = quick.log_softmax(logits)
+    if search.banned:
+        likely = quick.without(likely, search.banned, NEVER)
     for tokens, begin in ((search.banned_first, 1), ((search.end,), search.least)):
-        if tokens and begin:
+        if not tokens or not begin:
+            continue
+        if isinstance(position, int):
+            likely = quick.without(likely, tokens, NEVER) if position < begin else likely
+        else:
             never = np.zeros(logits.shape[-1], np.float32)
             never[list(tokens)] = NEVER
             likely = likely + ops.where(position < begin, ops.convert_to_tensor(never), 0.0)
@@ -305,9 +358,12 @@ def _log_probabilities(logits: Any, position: Any, search: Search) -> Any:
 
 
 def _score(total: Any, count: Any, search: Search) -> Any:
+    if isinstance(count, int):
+        return total / count**search.length_penalty
     return total / ops.power(ops.cast(count, "float32"), search.length_penalty)
 
 
 def _put(tokens: Any, token: Any, position: Any) -> Any:
     """`tokens` (..., most) with `token` (...,) at `position`."""
-    return ops.where(ops.arange(tokens.shape[-1]) == position, token[..., None], tokens)
+    quick = arithmetic()
+    return quick.where(quick.arange(tokens.shape[-1], tokens) == position, token[..., None], tokens)

@@ -326,8 +326,10 @@ class Search:
             raise ValueError(f"until {self.until!r}; known are {FILLED}, {JUDGED} and {CERTAIN}")
 
 
-OF_ALL, OF_ROW = "all.", "row."
-"""How names of a search's state begin that steps leave alone, see `Generates.start`."""
+OF_ALL, OF_ROW, OF_SLOT = "all.", "row.", "slot."
+"""How names of a search's state begin that is not copied from sequence to sequence, see `Generates.start`."""
+ANCESTORS = "ancestors"
+"""What of a state says which sequence of a row wrote a place that another one goes on from, see `Generates.start`."""
 
 
 @runtime_checkable
@@ -346,6 +348,11 @@ class Generates(Protocol):
         many sequences of that are followed; `step` gets it with an axis of rows, while `last` has a multiple of them,
         those of a row next to each other. `all.`: it is the same for all rows, such as kernels put together once, and
         of any type.
+
+        A third one, `slot.`, is for what each step adds to, such as keys of all tokens: it belongs to a row too, with
+        room in it for all of its sequences at every position, and steps write there. It is not copied where a sequence
+        goes on from another one. Of several beams `step` finds in the state, as `ancestors` (row, beam, most) int32,
+        which sequence of the row wrote at each position what this one goes on from; at the newest, it does so itself.
         """
 
     def step(self, head: keras.Model, state: dict[str, Any], last: Any, position: Any) -> tuple[dict[str, Any], Any]:

@@ -212,7 +212,8 @@ class Transcription:
         from headstart_plugins._sequences.decoder import TOKENS
 
         heard = {TOKENS: features[TOKENS]}
-        state = decoding.start(self.config, head, heard, most=self.search.most, given=self._asked[:-1])
+        search = self.search
+        state = decoding.start(self.config, head, heard, most=search.most, beams=search.beams, given=self._asked[:-1])
         if not self.options.times:
             return state
         banned = (*self.tokens.suppressed, self.tokens.no_times)

@@ -311,7 +311,8 @@ class Translation:
         """See Generates and `_sequences.decoding.start`."""
         from headstart_plugins._sequences import decoding
 
-        return decoding.start(self._config, head, features, most=self.search.most)
+        search = self.search
+        return decoding.start(self._config, head, features, most=search.most, beams=search.beams)
 
     def step(self, head: keras.Model, state: dict[str, Any], last: Any, position: Any) -> tuple[dict[str, Any], Any]:
         """See Generates and `_sequences.decoding.step`."""

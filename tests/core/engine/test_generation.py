@@ -205,19 +205,35 @@ def test_what_is_banned_as_the_first_token_may_come_later(sources, search, beams
     assert (free[:, 1] == END).all()
 
 
-def test_the_largest_of_many_numbers_are_found_block_by_block():
-    import keras
+@pytest.mark.parametrize("width", [5, 16 * 64, 20 * 64 + 7])
+def test_the_largest_of_many_numbers_are_found_block_by_block(width):
+    from keras import ops
 
     from headstart.engine.generation import BLOCK, _largest
 
+    assert BLOCK == 64
     random = np.random.default_rng(2)
-    for width in (5, BLOCK * 16, BLOCK * 20 + 7):
-        numbers = random.normal(size=(4, width)).astype(np.float32)
-        numbers[0, -3:] = [7, 9, 8]
-        values, places = _largest(keras.ops.convert_to_tensor(numbers), min(8, width))
-        expected = np.argsort(-numbers, axis=1)[:, :8]
-        assert np.array_equal(keras.ops.convert_to_numpy(places), expected)
-        assert np.array_equal(keras.ops.convert_to_numpy(values), np.take_along_axis(numbers, expected, axis=1))
+    numbers = random.normal(size=(4, 3, width)).astype(np.float32)
+    numbers[0, 1, -3:] = [7, 9, 8]
+    added = np.array([[0, 0, 0], [0, 2, -1], [0, -np.inf, -np.inf], [-3, 0, 1]], np.float32)
+    values, places = _largest(ops.convert_to_tensor(numbers), ops.convert_to_tensor(added), min(8, width))
+    sums = (numbers + added[..., None]).reshape(4, -1)
+    expected = np.argsort(-sums, axis=1, kind="stable")[:, : min(8, width)]
+    assert np.array_equal(ops.convert_to_numpy(places), expected)
+    assert np.array_equal(ops.convert_to_numpy(values), np.take_along_axis(sums, expected, axis=1))
+
+
+@pytest.mark.parametrize("width", [5, 2 * 64, 20 * 64 + 7])
+def test_the_likeliest_is_the_first_of_the_largest(width):
+    from keras import ops
+
+    from headstart.engine.generation import _likeliest
+
+    numbers = np.random.default_rng(3).normal(size=(40, width)).astype(np.float32)
+    numbers[np.arange(40), np.arange(40) * 37 % width] = 9
+    numbers[np.arange(0, 40, 2), np.arange(0, 40, 2) * 91 % width] = 9  # two that are equal
+    found = ops.convert_to_numpy(_likeliest(ops.convert_to_tensor(numbers)))
+    assert np.array_equal(found, numbers.argmax(1))
 
 
 def test_few_beams_are_no_worse_than_greedy_and_their_score_is_that_of_their_tokens(everything, sources, search):
@@ -288,6 +304,54 @@ def test_what_else_is_in_the_batch_does_not_matter(sources, search, beams, biase
 
     assert np.array_equal(together["tokens"], np.concatenate([each["tokens"] for each in alone]))
     np.testing.assert_allclose(together["score"], np.concatenate([each["score"] for each in alone]), atol=1e-6)
+
+
+@dataclass(frozen=True)
+class Remembers:
+    """A task whose next token hangs on all tokens before it, which are kept with each sequence or, in `slots`, where
+    they were written."""
+
+    search: Search
+    slots: bool
+
+    def start(self, head, features):
+        from keras import ops
+
+        rows, beams = features["source"].shape[0], self.search.beams
+        if self.slots:
+            return {"row.source": features["source"], "slot.seen": ops.zeros((rows, beams, STEPS), "int32")}
+        return {"row.source": features["source"], "seen": ops.zeros((rows, STEPS), "int32")}
+
+    def step(self, head, state, last, position):
+        from keras import ops
+
+        source = state["row.source"]
+        rows, beams = source.shape[0], self.search.beams
+        at_position = ops.equal(ops.arange(STEPS), position)
+        if self.slots:
+            seen = ops.where(at_position, ops.reshape(last, (rows, beams, 1)), state["slot.seen"])
+            history, following = seen, {"slot.seen": seen}
+            if beams > 1:
+                history = ops.take_along_axis(seen, state["ancestors"], 1)
+            history = ops.reshape(history, (rows * beams, STEPS))
+        else:
+            history = ops.where(at_position, last[:, None], state["seen"])
+            following = {"seen": history}
+        table = np.random.default_rng(6).normal(size=(STEPS, VOCABULARY, VOCABULARY)).astype(np.float32)
+        told = ops.one_hot(history, VOCABULARY) * ops.cast(ops.arange(STEPS) <= position, "float32")[:, None]
+        told = ops.einsum("bsv,svw->bw", told, ops.convert_to_tensor(table))
+        return following, told + ops.repeat(source[:, :VOCABULARY], beams, axis=0)
+
+
+@pytest.mark.parametrize("beams", [1, 3, 7])
+def test_what_stays_where_it_was_written_is_found_by_ancestors(sources, search, beams):
+    several = np.concatenate([sources, -sources, 2 * sources])
+    asked = replace(SEARCH, beams=beams, answers=min(beams, 2))
+    copied, kept = (search(Remembers(asked, slots), several) for slots in (False, True))
+
+    assert np.array_equal(kept["tokens"], copied["tokens"])
+    np.testing.assert_allclose(kept["score"], copied["score"], atol=1e-5)
+    assert len({tuple(each) for each in copied["tokens"].reshape(-1, STEPS).tolist()}) > 2
 
 
 def test_a_task_that_generates_is_scored_by_what_its_head_gives(bench, network):

@@ -96,14 +96,16 @@ def stepped(config, head, tokens, source, *, beams=1, given=0, traced=True):
 
     def begin(source):
         prompt = [int(token) for token in tokens[0, :given]]
-        return decoding.start(config, head, source, most=MOST - given, given=prompt)
+        return decoding.start(config, head, source, most=MOST - given, beams=beams, given=prompt)
 
     def advance(state, last):
         found, logits = decoding.step(config, state, last["last"], last["position"], given=given)
         return {**state, **found}, logits
 
     state = inference(begin, [stage_of(head)], stays=True)(source)
-    state = {n: s if n.startswith(("row.", "all.")) else ops.repeat(s, beams, axis=0) for n, s in state.items()}
+    if beams > 1:  # each goes on from itself
+        own = np.broadcast_to(np.arange(beams, dtype=np.int32)[:, None], (ROWS, beams, MOST - given))
+        state["ancestors"] = ops.convert_to_tensor(np.ascontiguousarray(own))
     step, found = inference(advance, [], stays=True), []
     for position in range(tokens.shape[1] - given):
         is_eager = keras.backend.backend() == "torch" and not traced

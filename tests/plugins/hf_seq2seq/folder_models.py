@@ -21,7 +21,7 @@ class Continues:
     def start(self, head, features):
         from headstart_plugins._sequences import decoding
 
-        return decoding.start(self.config, head, features, most=self.search.most)
+        return decoding.start(self.config, head, features, most=self.search.most, beams=self.search.beams)
 
     def step(self, head, state, last, position):
         from headstart_plugins._sequences import decoding

@@ -57,7 +57,7 @@ def fitted():
     """Trains on a table in the smallest form: `fitted(table, out, ...)`."""
     from headstart.runs.fitting import fit
 
-    def run(table, out, *, sets=(), **settings):
+    def run(table, out, *, sets=(), small=SMALL, **settings):
         given = {
             "backbone": "seq2seq/small",
             "task": "translation/translation",
@@ -67,7 +67,7 @@ def fitted():
             "reporters": ("json",),
             **settings,
         }
-        return fit(str(table), out=str(out), sets=(*SMALL, *sets), **given)
+        return fit(str(table), out=str(out), sets=(*small, *sets), **given)
 
     return run
 

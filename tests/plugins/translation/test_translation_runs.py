@@ -165,3 +165,13 @@ def test_low_rank_updates_reach_into_a_decoder_and_chrf_chooses_where_asked(pare
     epochs = [event for event in read_events(run.path / "events.jsonl") if isinstance(event, EpochDone)]
     assert run.result["primary_metric"] == "chrf"
     assert 0 < epochs[-1].val["chrf"] <= 100
+
+
+def test_val_is_translated_after_each_epoch_where_layers_train_in_a_faster_form(tmp_path, fitted, pairs, small):
+    """As those of a decoder of 64 numbers do: what answers val reads the weights of the stock ones."""
+    table = pairs(tmp_path / "pairs.csv", 60, split=True)
+    wide = tuple(each.replace("width=32", "width=64") for each in small)
+    run = fitted(table, tmp_path / "wide", epochs=1, small=wide, sets=("task.chrf_on_val=true",))
+
+    (epoch,) = [event for event in read_events(run.path / "events.jsonl") if isinstance(event, EpochDone)]
+    assert 0 <= epoch.val["chrf"] <= 100

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from headstart.engine.contrast import losses_of
+from headstart.engine.network.network import Network
 from headstart.engine.precision import run_network
 from headstart.engine.step import GradientStep, InputGradient, Step, Stepped, in_parts, with_head_inputs
 from headstart.engine.train.optimizer import Moments
@@ -44,6 +45,11 @@ def inference(compute: Callable[..., Any], stages: Sequence[Stage], *, stays: bo
         return found if stays else jax.tree.map(np.asarray, found)
 
     return on_arrays
+
+
+def quick_stages(network: Network, start: int, stop: int) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """See `headstart.engine.device.quick_stages`; compiled, layers cost nothing but what they compute."""
+    return lambda tensors: network.run(tensors, start, stop)
 
 
 def input_gradient(compute: Callable[..., Any], stages: Sequence[Stage]) -> InputGradient:

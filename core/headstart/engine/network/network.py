@@ -7,7 +7,7 @@ is put in under `@` reaches the head untouched: it is an input of the head by th
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,12 +85,19 @@ class Network:
         return {name: places[0] for name, places in open_axes.items() if places}
 
     def run(
-        self, tensors: Mapping[str, Any], start: int, stop: int, *, training: Container[str] = ()
+        self,
+        tensors: Mapping[str, Any],
+        start: int,
+        stop: int,
+        *,
+        training: Container[str] = (),
+        call: Callable[[Any, Mapping[str, Any]], Mapping[str, Any]] | None = None,
     ) -> dict[str, Any]:
         """Run stages `start` to `stop` - 1 on backend tensors, batch axis first; returns what is alive afterwards.
 
         The stages named in `training` run in training mode. That is the head alone where nothing else is said:
-        BatchNorm statistics of a pretrained backbone stay as they are, whether or not its weights learn.
+        BatchNorm statistics of a pretrained backbone stay as they are, whether or not its weights learn. In inference
+        mode alone, `call` can run a stage's model on its tensors in another way.
         """
         # It imports Keras, for which the backend is chosen after this file was read.
         from headstart.engine.network.liveness import let_go
@@ -100,7 +107,7 @@ class Network:
             prefix = TAP if stage.name == HEAD else ""
             wanted = {name: alive[prefix + name] for name in stage.model.input}
             let_go(stage.model)
-            outputs = dict(stage.model(wanted, training=stage.name in training))
+            outputs = dict(call(stage.model, wanted) if call else stage.model(wanted, training=stage.name in training))
             if stage.name == HEAD:
                 return outputs
             taps = {name: tensor for name, tensor in alive.items() if name.startswith(TAP)}

@@ -107,7 +107,8 @@ class Trainer:
         self._parts = 1
         self._epochs = self._make_epochs()
         self._score = score_step(context.fast, val.start, context.task, precision=context.precision)
-        self._generate = val_generator(context.fast, val.start, context.task)
+        # A task's steps read the weights of layers by their names, so that it needs the stock ones.
+        self._generate = val_generator(context.network, val.start, context.task)
         self._val_batches = SmallerBatches(
             size_in_order(val.samples, context.batch_size),
             context.batch_size,
