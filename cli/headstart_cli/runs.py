@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.answer_jobs import ANSWERS
 from headstart.documents import FILE_NAMES
 from headstart.errors import REFUSED, DataError, HeadstartError, InterruptedRunError, UsageError
 from headstart_cli import completion
@@ -151,6 +150,8 @@ def predict(
         raise UsageError("--json, --jsonl and --csv exclude each other", hint="give one of them")
     if not inputs and not texts:
         raise UsageError("nothing to answer", hint="name files or folders, give --text TEXT, or - to read stdin")
+    from headstart.answer_jobs import ANSWERS
+
     opened = _open(run, disable_plugin)
     given = [line for each in inputs or () for line in (_lines() if each == STDIN else (each,))]
     kept = out / ANSWERS if out is not None and as_jsonl else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-NAMES = ("strategies", "stress", "chain", "texts", "translated", "accented", "transcribed", "detected")
+NAMES = ("strategies", "stress", "chain", "texts", "translated", "accented", "transcribed", "detected", "segmented")
 
 
 def with_section(text: str, name: str, section: str) -> str:
