@@ -10,7 +10,6 @@ from typing import Any
 
 from headstart.errors import UsageError
 from headstart.specs import BackboneSpec, FeatureSpec, LocalFile, PretrainedHead, WeightsSpec
-from headstart.suggest import suggestion
 
 UNSTATED = "not stated in the folder: see the page of its publisher"
 
@@ -24,6 +23,8 @@ def folder_of(
     `offered` are known before.
     """
     if ref.startswith(f"{plugin}/") and not Path(ref).exists():
+        from headstart.suggest import suggestion  # not where a backbone is declared
+
         known = suggestion(ref, [spec.name for spec in offered]) if offered else ""
         hint = f"{known}; or name the folder of a model" if known else "name the folder of a model"
         raise UsageError(f"no backbone is named {ref!r}", hint=hint)
