@@ -2,7 +2,7 @@
 # OpenVINO 2026.4.1 (CPU, float32): ReLU turns NaN into 0, so a network answers rows of NaN with a finite, sure and always
 # equal probability, that of its biases; numpy, PyTorch, JAX and onnxruntime answer NaN.
 # A good guess: NaN goes through ReLU as through everything else, so that broken weights or inputs are seen in the answer.
-# Its tanh passes NaN on: whether it is seen hangs on the activation.
+# Its tanh passes NaN on: whether it is seen depends on the activation.
 # Seen 2026-12-01 on Linux, Python 3.11: one NaN of four numbers, and four of four, have the same answer, 0.953.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # PyTorch 2.13.0 (CPU): a step of torch.optim.AdamW(fused=True) on 1,003 numbers leaves other bits than the same step on
-# the same numbers held one by one, though each number's update depends on no other: the last bit hangs on where in its
+# the same numbers held one by one, though each number's update depends on no other: the last bit depends on where in its
 # tensor a number stands.
 # A good guess: an update element by element gives an element the same bits wherever it stands, so a tensor may be cut,
 # or some of its rows gathered, without a change.

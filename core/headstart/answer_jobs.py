@@ -1,6 +1,6 @@
 """Answers of a long job in a folder of the user's, a line of JSON each, from which the same command goes on.
 
-What the answers hang on is written beside them: a command that asks another model, or otherwise, does not go on there.
+What the answers depend on is written beside them: a command that asks another model, or otherwise, does not go on.
 """
 
 from __future__ import annotations

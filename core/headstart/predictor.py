@@ -90,7 +90,7 @@ class Predictor(Shown):
 
     @property
     def window(self) -> int:
-        """Inputs that are read and answered together: where one of so many begins, answers hang on none before it."""
+        """Inputs that are read and answered together: where one of so many begins, answers depend on none before it."""
         if not isinstance(self.kind, Trims):
             return self.sizes[-1]
         return BATCH * min(WINDOW_BATCHES, max(1, WINDOW_BYTES // (BATCH * _row_bytes(self.kind))))

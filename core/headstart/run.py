@@ -310,7 +310,7 @@ class Run(Shown):
         ]
 
     def _job(self, top_k: int, engine: str, sets: Sequence[str]) -> dict[str, Any]:
-        """What answers hang on beside their inputs."""
+        """What answers depend on beside their inputs."""
         files = {name: each["sha256"] for name, each in self.artefact.manifest["files"].items()}
         model = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
         return {"model": model, "top_k": top_k, "engine": engine, "settings": sorted(sets)}

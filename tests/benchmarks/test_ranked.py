@@ -67,7 +67,7 @@ def test_where_printed_scores_are_equal_it_is_near_the_published_one(name, score
 
 
 def test_what_is_left_out_contradicts_itself():
-    """Their Pearson correlations, which hang on no definition, differ from the numbers beside them as well."""
+    """Their Pearson correlations, which depend on no definition, differ from the numbers beside them as well."""
     assert len(SOUND) == 20
     for name in ODD:
         found = of_set(name)

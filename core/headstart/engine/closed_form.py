@@ -128,7 +128,7 @@ class ClosedFormPhase:
         return Learned(solved, tuple(tried), chosen.number, chosen.val, found, before_refit)
 
     def _key(self, train: Rows, val: Rows) -> dict[str, Any] | None:
-        """What the head that is learned from these rows is found by; None where what it hangs on is not known."""
+        """What the head that is learned from these rows is found by; None where what it depends on is not known."""
         context, phase = self._context, self._phase
         if context.identity is None:
             return None

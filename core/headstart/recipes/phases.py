@@ -120,7 +120,7 @@ def make_planner(
     task: TaskSpec,
     head: str | None,
 ) -> PhasePlanner | None:
-    """What plans the phases; None where something that they hang on was already found wrong."""
+    """What plans the phases; None where something that they depend on was already found wrong."""
     strategy, backbone = choices.strategy, choices.backbone
     if strategy is None or backbone is None or head is None or options.get("strategy") is None:
         return None

@@ -1,4 +1,4 @@
-"""Resolve a recipe in two steps: what does not hang on the data, and what does.
+"""Resolve a recipe in two steps: what does not depend on the data, and what does.
 
     resolved = resolve_recipe(build_recipe(flags={"data": "digits"}), load_registry())
     resolved.dataset, resolved.options["strategy"]
@@ -61,7 +61,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedRecipe(Choices):
-    """A recipe whose names are specs and whose options are typed, as far as that does not hang on the data.
+    """A recipe whose names are specs and whose options are typed, as far as that does not depend on the data.
 
     `recipe` is the same, every value explicit that is known; `stated` is the recipe as it was given. `backbone` is None
     where none is named and the medium of the data is known only once it is opened, and so is `input` without that
@@ -139,7 +139,7 @@ def make_ready(stated: Recipe, registry: Registry) -> Ready:
 def resolve_recipe(
     recipe: Recipe, registry: Registry, *, trains: bool = True, learns: str | None = None
 ) -> ResolvedRecipe:
-    """Look up and check everything in `recipe` that does not hang on its data; reads none.
+    """Look up and check everything in `recipe` that does not depend on its data; reads none.
 
     What no task could be bound to is wrong already: the task that it names, or all that a recipe without one may get.
     Where nothing `trains` any more, task, head and phases are not looked at: those of a finished run are settled, whose
@@ -169,7 +169,7 @@ def resolve_recipe(
 
 
 def bind(resolved: ResolvedRecipe, registry: Registry, records: Records) -> BoundRecipe:
-    """`resolved` with what hangs on its records: their medium's backbone and input kind, and the task of their targets.
+    """`resolved` with what depends on its records: their medium's backbone and input kind, and the targets' task.
 
     The reason for a task that was not named is its origin in the recipe, and a warning where the targets could be meant
     otherwise. Raises RecipeError where other settings do not suit the data, DataError where no offered kind recognises
@@ -241,7 +241,7 @@ def _named_task(recipe: Recipe, weights: WeightsSpec | Path | None, registry: Re
 
 @dataclass(frozen=True, kw_only=True)
 class _Learning:
-    """All options with those of the task, and what hangs on it; None where that is not known or was found wrong."""
+    """All options with those of the task, and what depends on it; None where that is not known or was found wrong."""
 
     options: Mapping[str, Any]
     head: str | None

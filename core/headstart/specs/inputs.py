@@ -305,7 +305,7 @@ class Trims(Protocol):
 @runtime_checkable
 class NamesSteps(Protocol):
     """What an InputKind offers too whose length axis is made of steps that people can read, such as the tokens of a
-    text: reports say then which of them an answer hangs on."""
+    text: reports say then which of them an answer depends on."""
 
     def steps(self, prepared: Prepared) -> Sequence[str]:
         """What each step that a row uses reads as, in order: `prepared.length` of them."""

@@ -483,7 +483,7 @@ class TaskRequest:
     """A new task is built from the records' `targets`, as their target kind read them; a stored one from its `labels`
     (then `targets` is None) and the `assets` that the artefact keeps of it, that of a pretrained head from the head's
     `labels` and all `assets` of its weights. `inputs` are the tensors of a sample, as the input kind makes them: a
-    picture's size, for targets of a form that hangs on it."""
+    picture's size, for targets of a form that depends on it."""
 
     options: Any
     targets: Sequence[Any] | None = None

@@ -15,7 +15,7 @@ from headstart_plugins._parallel.doubts import LENGTH, SCRIPT, doubts_about, sho
 from headstart_plugins._parallel.together import source_group
 
 TRAIN, BEFORE_TEST = 0.64, 0.8
-"""The shares of sources whose side hangs on themselves: 64 % train, 16 % val, the rest test."""
+"""The shares of sources whose side depends on themselves: 64 % train, 16 % val, the rest test."""
 
 
 @dataclass(frozen=True, kw_only=True)

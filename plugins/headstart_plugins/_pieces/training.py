@@ -49,7 +49,7 @@ def learned(texts: Iterable[str], size: int, file: Path, *, tell: Callable[[Find
             remove_extra_whitespaces=False,
             character_coverage=1.0,
             max_sentence_length=LONGEST,
-            num_threads=1,  # the order of sums in floating point hangs on it
+            num_threads=1,  # the order of sums in floating point depends on it
             eos_id=END,
             unk_id=UNKNOWN,
             pad_id=PAD,

@@ -12,7 +12,7 @@ from headstart_plugins._translation_scores.formulas import BLEU_COLUMNS, CHARACT
 from headstart_plugins._translation_scores.scores import TranslationScores, scored
 
 OF_REFERENCES = (1, *(BLEU_COLUMNS + 3 * order + 1 for order in range(CHARACTERS)))
-"""Columns that hang on the reference alone."""
+"""Columns that depend on the reference alone."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The reporter `attributions`: which tokens the answers of a run on texts hang on, by integrated gradients.
+"""The reporter `attributions`: which tokens the answers of a run on texts depend on, by integrated gradients.
 
 headstart report RUN --reporter attributions
 """
@@ -30,7 +30,7 @@ def register_reporters() -> Iterable[ReporterSpec]:
     return [
         ReporterSpec(
             name="attributions/attributions",
-            summary="Which tokens of a text its answer hangs on: integrated gradients of the most confident mistakes.",
+            summary="Which tokens of a text its answer depends on: integrated gradients of the surest mistakes.",
             options=AttributionOptions,
             build="headstart_plugins.attributions._build:build",
             writes=(f"report/{PAGE}", f"report/{DOCUMENT}"),

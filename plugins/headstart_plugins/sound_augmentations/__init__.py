@@ -94,7 +94,7 @@ def register_augmentations() -> Iterable[AugmentationSpec]:
         ),
         AugmentationSpec(
             name="sound_augmentations/gain",
-            summary="Louder or softer by up to 6 dB; without effect where features do not hang on loudness.",
+            summary="Louder or softer by up to 6 dB; without effect where features do not depend on loudness.",
             options=GainOptions,
             build=BUILD + "Gain",
             draws=frozenset({"gain"}),

@@ -39,15 +39,15 @@ def register_augmentations() -> Iterable[AugmentationSpec]:
         AugmentationSpec(
             name="text_augmentations/word_dropout",
             summary="Leaves a few words out of half of the texts. Labels of topic and style survive that; one that "
-            "hangs on a single word, such as `not`, may not: keep the share small.",
+            "depends on a single word, such as `not`, may not: keep the share small.",
             options=DropoutOptions,
             build=BUILD + "WordDropout",
             draws=frozenset({"drop_words"}),
         ),
         AugmentationSpec(
             name="text_augmentations/token_masking",
-            summary="Masks a few tokens of half of the texts, for tokenizers with a mask token. A label that hangs on "
-            "a single word may not survive: keep the share small.",
+            summary="Masks a few tokens of half of the texts, for tokenizers with a mask token. A label that depends "
+            "on a single word may not survive: keep the share small.",
             options=MaskingOptions,
             build=BUILD + "TokenMasking",
             draws=frozenset({"mask_tokens"}),

@@ -18,7 +18,7 @@ RECORDED = json.loads(Path(__file__).with_name("recorded_splits.json").read_text
 
 
 def number(*parts):
-    """A number from 0 to 2**32 that hangs on `parts` alone."""
+    """A number from 0 to 2**32 that depends on `parts` alone."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big")
 
 

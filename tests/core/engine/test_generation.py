@@ -308,7 +308,7 @@ def test_what_else_is_in_the_batch_does_not_matter(sources, search, beams, biase
 
 @dataclass(frozen=True)
 class Remembers:
-    """A task whose next token hangs on all tokens before it, which are kept with each sequence or, in `slots`, where
+    """A task whose next token depends on all tokens before it, which are kept with each sequence or, in `slots`, where
     they were written."""
 
     search: Search

@@ -40,7 +40,7 @@ def messages(folder, language, pairs):
 ENGLISH = [f"~Open the window number {number}" for number in range(60)]
 
 
-def test_messages_of_a_package_are_read_without_accelerators_and_each_side_hangs_on_its_source(tmp_path):
+def test_messages_of_a_package_are_read_without_accelerators_and_each_side_depends_on_its_source(tmp_path):
     spanish, galician = (
         messages(tmp_path / code, code, [(text, f"{verb} ~{text[-2:]}") for text in ENGLISH[start:]])
         for code, verb, start in (("es", "Abre", 0), ("gl", "Abrir", 9))

@@ -19,7 +19,7 @@ pytest.importorskip("soundfile")
 
 
 class Engine:
-    """Called as espeak-ng is, in this process: noise that hangs on what `trick` makes of voice and text alone."""
+    """Called as espeak-ng is, in this process: noise that depends on what `trick` makes of voice and text alone."""
 
     path = "engine"
 

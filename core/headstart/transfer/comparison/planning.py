@@ -34,7 +34,7 @@ FRACTIONS = (0.01, 0.03, 0.1, 0.3, 1.0)
 OWN = ("out", "seed", "strategy", "backbone", "epochs", "threads", "reporters")
 """Settings of `headstart fit` that a comparison gives to each cell itself."""
 STAND_IN = ("one", "two", "three", "four")
-"""Stages in place of those that only a built network tells: how many phases there are does not hang on them."""
+"""Stages in place of those that only a built network tells: how many phases there are does not depend on them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,7 +281,7 @@ def _by_gradient(bound: BoundRecipe) -> list[Phase]:
     if phases is None:
         try:
             phases = bound.planner.plan(STAND_IN)
-        except HeadstartError:  # it hangs on stages by their names
+        except HeadstartError:  # it depends on stages by their names
             return []
     return [phase for phase in phases if phase.solver == "gradient"]
 

@@ -1,4 +1,4 @@
-"""What scores said of a source before, found in the cache by all that they hang on; no framework is needed for that."""
+"""What scores said of a source before, found in the cache by all that they depend on, without a framework."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KIND, FACTS = "scores", "scores.json"
 def key_of(
     source: Candidate, ground: Groundwork, ready: Ready, forms: Mapping[str, np.ndarray], owners: np.ndarray
 ) -> dict[str, Any]:
-    """What scores hang on, known before anything is built: the source, the records, and who computes."""
+    """What scores depend on, known before anything is built: the source, the records, and who computes."""
     weights, resolved = source.weights, ground.resolved
     documents = describe(dataclasses.replace(ground.backbone, features=features_of_head(resolved.task, resolved.head)))
     rows = hashlib.sha256()
@@ -91,7 +91,7 @@ def known_facts(key: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def writing(row: Row) -> Callable[[Path], None]:
-    """Writes what hangs on the source and the records alone into a folder."""
+    """Writes what depends on the source and the records alone into a folder."""
     document = {
         "channels": row.channels,
         "rate": row.rate,
