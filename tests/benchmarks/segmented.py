@@ -42,20 +42,24 @@ from headstart.registry import load_registry
 KEPT = HERE / "segmented.json"
 DATASET, STUDY = "detection_sets/stamp_scenes", "scenes"
 LABELS = (50, 200, ALL)
-SIZE, BATCH = 192, 8
+SIZE, BATCH = 128, 8
 PROBE, TUNE = "probe", "fine_tune"
-UPDATES: Mapping[str, int] = {PROBE: 100, TUNE: 240}
+UPDATES: Mapping[str, int] = {PROBE: 80, TUNE: 160}
 """Of a new head on frozen features, and of everything from there; from random weights their sum, of everything."""
 METRICS = ("miou", "pixel_accuracy")
 LITE0 = ("--backbone", "efficientnet_lite/lite0", "--head", "lr_aspp", "--learning-rate", "1e-3")
 HED = ("--backbone", "hed/edges", "--head", "lr_aspp", "--learning-rate", "1e-4")
 """VGG16 has no norms that would bear a tenfold rate."""
+ALONE, TUNED = ("fit", "--strategy", "probe"), ("fit", "--strategy", "lp_ft")
+"""A new head on a frozen backbone, and both ways one after the other."""
 BY_HAND = "lite0 by hand from scratch"
 ARMS: Mapping[str, tuple[str, ...]] = {
     BY_HAND: (),
     "lite0 from scratch": ("pretrain", "--weights", "none", *LITE0),
-    "lite0 of ImageNet": ("fit", "--strategy", "lp_ft", *LITE0),
-    "VGG16 of HED": ("fit", "--strategy", "lp_ft", *HED),
+    "lite0 of ImageNet, head alone": (*ALONE, *LITE0),
+    "lite0 of ImageNet": (*TUNED, *LITE0),
+    "VGG16 of HED, head alone": (*ALONE, *HED[:-1], "1e-3"),
+    "VGG16 of HED": (*TUNED, *HED),
 }
 
 
@@ -85,7 +89,7 @@ def measured(given: argparse.Namespace, cell: Cell) -> Scores:
         _, metrics = timed(command, environment(**threads_of(given.threads)))
     else:
         verb, *flags = ARMS[cell.arm]
-        if verb == "fit":
+        if "lp_ft" in flags:
             flags += ["--epochs", str(epochs[TUNE]), "--set", f"strategy.probe_epochs={epochs[PROBE]}"]
         else:
             flags += ["--epochs", str(sum(epochs.values()))]
@@ -132,9 +136,10 @@ def told(found: Mapping[Cell, Scores]) -> str:
             "### Scenes of stamps, eight classes and a background",
             "",
             f"`tests/benchmarks/segmented.py`: stamp_scenes at {SIZE} px, {UPDATES[PROBE]} updates of a new head and "
-            f"{UPDATES[TUNE]} of everything, {BATCH} pictures each, at a rate of 0.001, VGG16 at 0.0001; the mean "
-            "intersection over union of all classes, and the share of pixels that are right, on test in pixels of the "
-            "files; mean over seeds, and 95 % interval of the mean (t).",
+            f"{UPDATES[TUNE]} of everything, {BATCH} pictures each, at a rate of 0.001, all of VGG16 at 0.0001; a "
+            "head alone has them all, on a frozen backbone. The mean intersection over union of all classes, and the "
+            "share of pixels that are right, on test in pixels of the files; mean over seeds, and 95 % interval of the "
+            "mean (t). Background alone has 0.093 and 0.834.",
             "",
             markdown_table(("", *heads), rows),
         ]
