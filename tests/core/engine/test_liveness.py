@@ -91,6 +91,7 @@ def test_numbers_are_those_that_keras_gives():
         assert np.array_equal(again[name], values), name
 
 
+@pytest.mark.slow_on_jax
 def test_training_mode_masks_and_clones_are_as_before():
     model = branched()
     let_go(model)

@@ -292,8 +292,9 @@ class FeatureExtractor:
 
         if spec.export:  # it holds a graph of its own, which nothing that happens to the network changes
             build = partial(self.place.open.shared, json.dumps([key, size, self.place.threads], sort_keys=True), build)
-        is_known = self.place.cache.get("engines", self._measured_as(key)) is not None
-        compiled = WhenCalled(build) if is_known else build()
+        is_measured = self.place.cache.get("engines", self._measured_as(key)) is not None
+        needs_export = spec.export is not None and not self.known(spec, stop)  # which may be refused
+        compiled = WhenCalled(build) if is_measured and not needs_export else build()
         axes = self.stock.length_axes(0), self.stock.length_axes(stop)
         uncompiled = bool(spec.export) or not compiles_each_shape()  # graphs have a free length
         any_length = uncompiled and self.blueprint.backbone.any_length
