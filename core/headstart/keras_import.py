@@ -1,4 +1,4 @@
-"""Keras imported without what it loads beside itself: three of five seconds of a process on PyTorch that no run uses.
+"""Keras imported without what it loads beside itself and no run uses: most of the time that its import takes.
 
 Keras 3.15 imports scikit-learn for its wrappers, matplotlib for its galleries, SciPy's signals for windows of sounds,
 JAX for a callback on whatever backend, and TorchDynamo for a decorator. Modules of the first three kinds run when
