@@ -17,6 +17,8 @@ from headstart_plugins.speaker_encoder import VoiceOptions
 SECONDS = 5.0
 """Of a window, in which five partial ones of the network lie; those of longer recordings are averaged."""
 WINDOW, HOP = 0.025, 0.01
+SILENCE = np.float32(1e-20)
+"""In place of samples that are 0: too little for any power, and told from the zeros that fill a window up."""
 FULL = 32767
 """What samples are rounded to for the detector: 16 bits."""
 FRAME, SMOOTHED, LONGEST_GAP = 0.03, 8, 6
@@ -42,12 +44,15 @@ class MelKind(WaveKind):
         super().__init__(mel, round((options.seconds or SECONDS) * rate), options)
 
     def conditioned(self, samples: np.ndarray) -> np.ndarray:
-        """Quiet recordings louder, loud ones as they are; with the detector without long stretches of no voice."""
+        """Quiet recordings louder, loud ones as they are; with the detector without long stretches of no voice. Nowhere
+        0, see SILENCE."""
         power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
         level = 10 * np.log10(power) if power else 0.0
         if power and level < self._loudness:
             samples = (samples * 10 ** ((self._loudness - level) / 20)).astype(np.float32)
-        return voiced(samples, self.rate, _detector()) if self._voiced else samples
+        if self._voiced:
+            samples = voiced(samples, self.rate, _detector())
+        return np.where(samples == 0, SILENCE, samples)
 
     def features(self, samples: Any, masks: Any) -> Mapping[str, Any]:
         """See the class."""
@@ -59,7 +64,7 @@ class MelKind(WaveKind):
 
 def present(samples: Any) -> Any:
     """Of symbolic samples (batch, n) float32 the place after the last one that is not 0, at least 1, (batch,) int32:
-    zeros behind a recording fill its window up."""
+    zeros behind a recording fill its window up, and it has none itself."""
     from keras import ops
 
     places = np.arange(1, samples.shape[1] + 1, dtype=np.int32)[None]

@@ -54,6 +54,15 @@ def test_what_is_behind_a_recording_does_not_matter(network, sound_network):
     np.testing.assert_allclose(*found, atol=1e-5)
 
 
+def test_a_recording_that_ends_in_digital_silence_is_as_long_as_it_is(network):
+    """Synthetic speech does; Resemblyzer 0.1.4 counts its windows by all samples, those that are 0 too."""
+    own = spoken.spoken()
+    silent = np.concatenate([own, np.zeros(3 * spoken.RATE, np.float32)])
+    noisy = np.concatenate([own, np.full(3 * spoken.RATE, 1e-7, np.float32)])
+    windows = [network.run(samples)["voice", "mask"].sum() for samples in (own, silent, noisy)]
+    assert windows[1] == windows[2] > windows[0]
+
+
 def test_a_recording_that_is_longer_than_a_window_is_heard_in_several(sound_network):
     kind = sound_network("speaker_encoder/ge2e", seconds=2.0).kind
     rows = kind.prepare_several(kind.read((spoken.spoken(), spoken.RATE), "a sound"))
