@@ -454,6 +454,18 @@ def test_a_reloaded_artefact_that_answers_differently_is_refused(finished, setti
         verify_reload(answers, {"logits": logits + 1e-2}, tmp_path)
 
 
+def test_a_reloaded_artefact_may_be_as_far_off_as_rounding_moves_its_answers(tmp_path):
+    from headstart.runs.execution import verify_reload
+
+    logits = np.random.default_rng(0).normal(size=(8, 50)).astype(np.float32)
+    once, everywhere = logits.copy(), logits + np.float32(4e-4)
+    once[3, 7] += 4e-4
+    verify_reload({"logits": logits}, {"logits": once}, tmp_path, lambda: {"logits": 1e-4})
+    for found, moved in ((once, 2e-5), (everywhere, 1e-4), (logits + 0.1 * (once > logits), 1.0)):
+        with pytest.raises(HeadstartError, match="answers differently"):
+            verify_reload({"logits": logits}, {"logits": found}, tmp_path, lambda moved=moved: {"logits": moved})
+
+
 def test_answers_that_are_padded_to_the_longest_are_compared_where_both_are(tmp_path):
     from headstart.runs.execution import verify_reload
 

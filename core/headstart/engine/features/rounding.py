@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from headstart.engine.device import forward
 from headstart.engine.network.network import Network
 from headstart.engine.network.stages import name_variables, read_arrays
-from headstart.specs import Batch
+from headstart.specs import Batch, Stage
 
 DRAWS = 3
 
@@ -28,9 +28,17 @@ def moved_by_rounding(
 
     The weights are what they were before, to the bit, when this returns or raises.
     """
-    kept = {name: array for name, array in read_arrays(network.stages[1:stop]).items() if array.dtype == np.float32}
-    variables = name_variables(network.stages[1:stop])
     compute = forward(network, 0, stop)
+    return moved_by_weights(network.stages[1:stop], lambda: compute(samples), answers)
+
+
+def moved_by_weights(
+    stages: Sequence[Stage], compute: Callable[[], Mapping[str, np.ndarray]], answers: Mapping[str, np.ndarray]
+) -> dict[str, float]:
+    """As `moved_by_rounding`, of what `compute` gives, which is `answers` where the weights of `stages` are as they
+    are."""
+    kept = {name: array for name, array in read_arrays(stages).items() if array.dtype == np.float32}
+    variables = name_variables(stages)
     furthest = dict.fromkeys(answers, 0.0)
     try:
         for draw in range(DRAWS):
@@ -38,7 +46,7 @@ def moved_by_rounding(
             for name, array in kept.items():
                 towards = np.where(random.integers(0, 2, array.shape, dtype=np.uint8), np.inf, -np.inf)
                 variables[name].assign(np.where(array == 0, array, np.nextafter(array, towards.astype(np.float32))))
-            for name, moved in compute(samples).items():
+            for name, moved in compute().items():
                 off = np.abs(moved.astype(np.float64) - answers[name])
                 furthest[name] = max(furthest[name], float(off.max(initial=0.0)))
     finally:
