@@ -82,7 +82,7 @@ bench-text: $(VENV)/.dev $(VENV)/.references
 	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/text.py --control $(CONTROL)
 	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/text.py --control $(CONTROL)
 	$(BIN)/python tests/benchmarks/text_cold.py --control $(CONTROL)
-	$(BIN)/python tests/benchmarks/text_memory.py
+	$(BIN)/python tests/benchmarks/field_memory.py text
 	$(BIN)/python tests/benchmarks/table.py
 
 # The rows of sounds, A1 to A6; the controls have environments of their own, others by CONTROL=, VOICED= and
@@ -100,7 +100,7 @@ bench-sound: $(VENV)/.dev $(VENV)/.librosa $(VENV)/.references
 		--control $(LIBROSA)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 KERAS_BACKEND=jax taskset -c 0 $(BIN)/python \
 		tests/benchmarks/sound_features.py --control $(LIBROSA)
-	$(BIN)/python tests/benchmarks/sound_memory.py
+	$(BIN)/python tests/benchmarks/field_memory.py sound
 	$(BIN)/python tests/benchmarks/table.py
 
 $(VENV)/.librosa:
@@ -108,10 +108,11 @@ $(VENV)/.librosa:
 	$(VENV)/references/librosa/bin/pip install --quiet librosa==0.11.0
 	touch $@
 
-# The rows of translation, M1 and M2, on a run of yours and its pairs: make bench-translation RUN=runs/mine PAIRS=pairs.csv
+# The rows of translation, M1 to M3, on a run of yours and its pairs: make bench-translation RUN=runs/mine PAIRS=pairs.csv
 bench-translation: $(VENV)/.dev $(VENV)/.references
 	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/translation.py $(RUN) $(PAIRS) --control $(CONTROL)
 	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/translation.py $(RUN) $(PAIRS) --control $(CONTROL)
+	$(BIN)/python tests/benchmarks/field_memory.py pair
 	$(BIN)/python tests/benchmarks/table.py
 
 # The rows of boxes, D1 to D4.
@@ -123,7 +124,7 @@ bench-boxes: $(VENV)/.dev
 	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/box_answers.py
 	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/box_answers.py
 	$(BIN)/python tests/benchmarks/box_metric.py
-	$(BIN)/python tests/benchmarks/box_memory.py
+	$(BIN)/python tests/benchmarks/field_memory.py box
 	$(BIN)/python tests/benchmarks/table.py
 
 # The rows of masks, S1 to S4; transformers' network stands beside S1 where CONTROL has it.
@@ -134,7 +135,7 @@ bench-masks: $(VENV)/.dev
 	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/mask_answers.py
 	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/mask_answers.py
 	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/mask_metric.py
-	$(BIN)/python tests/benchmarks/mask_memory.py
+	$(BIN)/python tests/benchmarks/field_memory.py mask
 	$(BIN)/python tests/benchmarks/table.py
 
 # A look in five minutes: fewer pictures, epochs and rounds. BENCHMARKS.md stays as it is.
