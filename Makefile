@@ -39,6 +39,7 @@ test-references: $(VENV)/.references
 	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/mobilenet_v2.py
 	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/hf_text.py
 	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/hf_seq2seq.py
+	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/trained_translator.py
 	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/nanodet.py $(VENV)/references/nanodet
 	KERAS_BACKEND=tensorflow OMP_NUM_THREADS=1 $(VENV)/references/tensorflow/bin/python tests/references/hed.py
 	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/whisper.py
