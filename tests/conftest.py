@@ -73,6 +73,16 @@ def pytest_ignore_collect(collection_path, config):
     return None
 
 
+def pytest_collection():
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """What was imported and collected stays: no search for garbage has to look through it."""
+    gc.freeze()
+    gc.enable()
+
+
 @pytest.hookimpl(tryfirst=True)  # before what -m leaves out
 def pytest_collection_modifyitems(config, items):
     """Files with SLOW_ON_JAX, and tests marked `slow_on_jax`, make whole runs, of which JAX compiles each anew: its
