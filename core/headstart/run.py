@@ -61,6 +61,7 @@ from headstart.specs import (
     CollectsAnswers,
     DatasetRequest,
     DrawsAnswers,
+    EngineSpec,
     Finding,
     ListsAnswers,
     Record,
@@ -277,7 +278,7 @@ class Run(Shown):
             files = self._answer_files(artefact, named, out, job)
             with (
                 nullcontext() if files is None else closing(files),
-                predictor_in(artefact, engine, payloads, _as_finding(on_finding), count=len(named)) as predictor,
+                predictor_in(artefact, engine, payloads, _as_finding(on_finding), count=len(named)) as (predictor, _),
             ):
                 if len(payloads) < len(named):  # a job that was not stopped began with more
                     predictor = dataclasses.replace(predictor, sizes=predictor.sizes[-1:])
@@ -462,15 +463,15 @@ class Run(Shown):
         findings: tuple[Finding, ...] = ()
         lost: list[str] = []
         cache, kept = open_cache(lost.append), dict[str, Scored]()
-        keys: dict[str, Mapping[str, Any]] = {}
         if data is None:
             samples, findings = self._own(split)
-            keys = self._kept_as(samples, choice.name, {**asked.task, "tiling": tiling})
-            kept = {side: found for side, key in keys.items() if (found := kept_scores.find(cache, key))}
+            keys_in = partial(self._kept_as, samples, choice.name, {**asked.task, "tiling": tiling})
+            engines = (None, *self.registry.specs("engines"))  # as `fit` came to them, or an evaluation
+            kept = kept_scores.found_under(cache, map(keys_in, engines))
         if data is None and len(kept) == len(samples):  # needs no framework
             if predictions is not None:
-                write_kept(predictions, kept.values())
-            scored = {side: each.evaluation for side, each in kept.items()}
+                write_kept(predictions, (kept[each.split] for each in samples))
+            scored = {each.split: kept[each.split].evaluation for each in samples}
             judged = next(iter(kept.values()))
             primary_metric, higher_is_better = judged.primary_metric, judged.higher_is_better
         else:
@@ -480,18 +481,23 @@ class Run(Shown):
                 verify_tiling(artefact.kind, artefact.task, tiling)
             if data is not None:
                 samples, findings = self._other(data, asked.data)
-            predictor, task = artefact.predictor, artefact.task
+            task = artefact.task
             primary_metric, higher_is_better = task.primary_metric, task.higher_is_better
+            payloads = [payload for each in samples for payload in each.payloads]
 
-            def compute(each: Labelled, table: PredictionsFile | None) -> Scores:
+            def compute(predictor: Predictor, each: Labelled, table: PredictionsFile | None) -> Scores:
                 if tiling is not None:
                     return score_in_tiles(predictor, each, tiling, predictions=table, on_progress=on_progress)
                 return score(predictor, each, predictions=table, on_progress=on_progress)
 
-            with open_predictions(predictions, task) if predictions else nullcontext() as table:
+            with (
+                open_predictions(predictions, task) if predictions else nullcontext() as table,
+                predictor_in(artefact, AUTO, payloads, lost.append, count=len(payloads)) as (predictor, engine),
+            ):
+                keys = keys_in(engine) if data is None else {}
                 scored = {
                     each.split: score_once(
-                        partial(compute, each),
+                        partial(compute, predictor, each),
                         task,
                         (cache, keys[each.split], lost.append) if each.split in keys else None,
                         predictions=table,
@@ -512,11 +518,13 @@ class Run(Shown):
         return Evaluation(plain(document))
 
     def _kept_as(
-        self, samples: Sequence[Labelled], backend: str, asked: Mapping[str, Any]
+        self, samples: Sequence[Labelled], backend: str, asked: Mapping[str, Any], engine: EngineSpec | None
     ) -> dict[str, Mapping[str, Any]]:
-        """By split, what scores of the run's own samples are found by, whose contents were compared with split.csv."""
+        """By split, what scores in `engine`, or of stock layers, of the run's own samples are found by, whose contents
+        were compared with split.csv."""
         written, files = read_split(self.folder.split), self.artefact.manifest["files"]
-        by = {**kept_scores.made_by(self.registry, backend, available_threads()), "engine": "stock"}
+        by = {**kept_scores.made_by(self.registry, backend, available_threads())}
+        by["engine"] = kept_scores.answered_in(engine)
         said = {name: str(value) for name, value in asked.items() if value is not None}
         return {
             each.split: kept_scores.key_of(files, written.only(each.split).rows, by=by, asked=said) for each in samples

@@ -95,7 +95,7 @@ def compare(made: Segmented, registry: Registry, given: argparse.Namespace) -> l
 def beside(row: str, what: str, ours: list[float], made: Segmented, given: argparse.Namespace) -> list[Ratio]:
     """transformers' network, which has a process of its own and so comes after the others; none where it is absent."""
     if not given.control.is_file():
-        print(f"transformers left out: {given.control} is absent; `make bench-masks` brings it")
+        print(f"transformers left out: {given.control} is absent; `make bench-setup` brings it")
         return []
     classes = len(made.task.summary()["classes"])
     settings = map(str, (given.size, len(made.pictures["image"]), classes, len(ours), threads()))

@@ -37,6 +37,20 @@ def test_an_engine_answers_as_stock_layers_do_and_is_compared_with_them_once(fin
     assert finished.run.predict(pictures, engine="native") == found
 
 
+def test_fewer_inputs_take_an_engine_where_it_is_known_how_it_does_here(finished, monkeypatch):
+    pictures, compared = sorted(finished.pictures.rglob("*.png"))[:40], []
+    monkeypatch.setattr("headstart.runs.answering.SOME", 40)
+    monkeypatch.setattr("headstart.runs.answering._verify", lambda *_: compared.append(1))
+    unknown = finished.run.predict(pictures)
+    assert not compared
+    finished.run.predict(pictures, engine="native")
+    found = finished.run.predict(pictures)
+    finished.run.predict(pictures[:39])
+
+    assert len(compared) == 2
+    assert [each["prediction"] for each in found] == [each["prediction"] for each in unknown]
+
+
 def test_an_engine_that_answers_otherwise_is_refused_by_name(finished):
     with pytest.raises(EngineRefusal, match="small/off differs"):
         finished.run.predict(sorted(finished.pictures.rglob("*.png"))[:40], engine="off")

@@ -2,16 +2,29 @@
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
 from headstart.engine.features.decision import EngineDecision
-from headstart.errors import EngineRefusal, UsageError
+from headstart.engine.features.extractor import FeatureExtractor
+from headstart.errors import EngineRefusal, HeadstartError, UsageError
 from headstart.run import Run
+from headstart.runs import execution
+from headstart.runs.evaluation import score
 from headstart.runs.fitting import fit
 
 pytestmark = pytest.mark.backend
 SLOW_ON_JAX = True
+
+
+STOCK = "stock"
+
+
+def on_stock_layers(run):
+    """The metrics on test of a run's artefact by itself."""
+    (samples,), _ = run._own("test")
+    return score(run.artefact.predictor, samples).metrics
 
 
 @pytest.fixture
@@ -40,7 +53,77 @@ def test_a_run_in_openvino_gives_the_answers_of_a_native_one(probe):
     assert 0 < other.result["engine"]["measured"]["openvino float32"]["largest_difference"] <= 1e-4
     for split, metrics in native.result["metrics"].items():
         assert other.result["metrics"][split] == pytest.approx(metrics, abs=1e-3)
-    assert other.evaluate().document["metrics"]["test"] == pytest.approx(other.result["metrics"]["test"], abs=1e-4)
+    assert (native.result["engine"]["answers"], other.result["engine"]["answers"]) == (
+        STOCK,
+        "engines/openvino float32",
+    )
+    assert on_stock_layers(other) == pytest.approx(other.result["metrics"]["test"], abs=1e-4)
+
+
+def test_test_is_scored_on_the_layers_that_were_held_equal_and_evaluated_at_once(probe, monkeypatch):
+    monkeypatch.setattr("headstart.runs.execution.FEW", 1)
+    run = probe("lowered", engine="native", seed=7)
+
+    assert run.result["engine"]["answers"] == "engines/native float32"
+    assert on_stock_layers(run) == pytest.approx(run.result["metrics"]["test"], abs=1e-4)
+    monkeypatch.setattr("headstart.run.activate", None)  # no backend is asked for
+    assert run.evaluate().document["metrics"]["test"] == run.result["metrics"]["test"]
+
+
+def test_a_second_run_answers_a_few_samples_on_stock_layers_and_scores_none(probe, monkeypatch):
+    monkeypatch.setattr("headstart.runs.execution.FEW", 1)
+    first = probe("first", engine="native", seed=7)
+    monkeypatch.setattr("headstart.runs.execution.predictor_in_engine", lambda *_: pytest.fail("it is known"))
+    asked = []
+    true = execution.reloaded_answers
+    monkeypatch.setattr(execution, "reloaded_answers", lambda *args: asked.append(args[2]) or true(*args))
+    second = probe("second", engine="native", seed=7)
+
+    assert asked == [execution.RELOADED_STOCK]
+    assert second.result["metrics"] == first.result["metrics"]
+    assert second.result["engine"]["answers"] == "engines/native float32"
+    assert second.folder.predictions.read_bytes() == first.folder.predictions.read_bytes()
+
+
+@pytest.mark.parametrize("wrong", ["stock_predictor", "predictor_in_engine"])
+def test_a_reloaded_artefact_that_answers_otherwise_ends_the_run_wherever_it_does(probe, monkeypatch, tmp_path, wrong):
+    """A planted fault: what stock layers give, or what they were lowered to, is off."""
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))  # or scores of the other tests are known
+    monkeypatch.setattr("headstart.runs.execution.FEW", 1)
+    true = getattr(execution, wrong)
+
+    def off(predictor):
+        run = predictor.forward
+        plus = lambda batch: {name: array + 0.01 for name, array in run(batch).items()}  # noqa: E731
+        return replace(predictor, forward=plus)
+
+    def planted(*args):
+        found = true(*args)
+        return (off(found[0]), found[1]) if isinstance(found, tuple) else off(found)
+
+    monkeypatch.setattr(execution, wrong, planted)
+    with pytest.raises(HeadstartError, match="the reloaded artefact answers differently"):
+        probe(wrong, engine="native")
+
+
+def test_weights_that_training_changed_are_held_against_stock_layers_again_or_these_answer(probe, monkeypatch):
+    monkeypatch.setattr("headstart.runs.execution.FEW", 1)
+    settings = {"engine": "native", "strategy": "full", "epochs": 1}
+    run = probe("lowered", **settings)
+    assert run.result["engine"]["answers"] == "engines/native float32"
+    assert on_stock_layers(run) == pytest.approx(run.result["metrics"]["test"], abs=1e-4)
+
+    true = FeatureExtractor.measure
+
+    def refused(extractor, *args, **kwargs):
+        if extractor.artefact is not None:
+            raise EngineRefusal("engines/native differs from the stock network")
+        return true(extractor, *args, **kwargs)
+
+    monkeypatch.setattr(FeatureExtractor, "measure", refused)
+    told = probe("refused", seed=9, **settings).result
+    assert told["engine"]["answers"] == STOCK
+    assert any("stock layers answer instead" in each for each in told["warnings"])
 
 
 def test_engine_precision_and_threads_are_pinned_in_the_recipe_and_it_runs_again(probe, small_registry, tmp_path):
@@ -134,7 +217,7 @@ def test_what_a_run_decided_about_its_engines_is_written_down_whole(probe):
 
     assert (decision.engine, decision.precision, decision.threads) == ("engines/native", "float32", run.recipe.threads)
     assert (decision.native_rate, decision.stock_layers, decision.exports) == (measured, False, False)
-    assert decision.result() == run.result["engine"]
+    assert {**decision.result(), "answers": STOCK} == run.result["engine"]
     assert EngineDecision.of(run.path / "absent.json") is None
 
 

@@ -23,6 +23,8 @@ MANY = 500
 """Inputs from which `auto` looks for an engine."""
 COMPARED = 64
 """Raw samples on which an engine's answers are held against those of stock layers."""
+SOME = 2 * COMPARED
+"""Inputs from which it looks where the backbone was measured here before, such as by the run itself."""
 KIND, FACTS = "answers", "equal.json"
 STOCK = "stock"
 """Layers as Keras has them: no engine."""
@@ -33,9 +35,10 @@ Warn = Callable[[str], None]
 @contextmanager
 def predictor_in(
     artefact: Artefact, engine: str, payloads: Sequence[Any], warn: Warn, *, count: int
-) -> Iterator[Predictor]:
+) -> Iterator[tuple[Predictor, EngineSpec | None]]:
     """What answers `payloads`, those left of `count` inputs, with the artefact: in `engine` by name, by "auto" in the
-    fastest that repays its start where inputs are many, by "stock" on stock layers. Needs the backend to be set.
+    fastest that repays its start where inputs are many, by "stock" on stock layers; and that engine, None for these.
+    Needs the backend to be set.
 
     Its outputs on some of these samples are compared with those of stock layers, once an artefact, engine and machine.
     Raises EngineRefusal where an engine that was named differs or cannot run the network, which `auto` does without;
@@ -48,25 +51,33 @@ def predictor_in(
         raise UsageError(
             f"{artefact.task_spec.name} generates its answers: no engine does that", hint="leave out --engine"
         )
-    if engine == STOCK or generates or (spec is None and count < MANY):
-        yield stock
+    if engine == STOCK or generates or (spec is None and count < SOME):
+        yield stock, None
         return
     rows = list(islice(_rows(stock, payloads), stock.sizes[-1]))
     if not rows:
-        yield stock
+        yield stock, None
         return
     from headstart.engine.features.export import Exporters
 
     with tempfile.TemporaryDirectory() as scratch, Exporters(registry) as exporters:
+        found = None
         try:
-            found = _opened(artefact, spec, rows, count, exporters, Path(scratch), warn)
-            _verify(artefact, found, payloads, warn)
+            extractor = _extractor(artefact, rows, exporters, Path(scratch), warn)
+            stop = len(artefact.network.stages) - 1
+            if spec is not None or count >= MANY or extractor.is_measured(extractor.native, stop, "float32"):
+                found = _opened(artefact, extractor, spec, count)
+                _verify(artefact, found, payloads, warn)
         except EngineRefusal as exc:
             if spec is not None:
                 raise
             warn(f"{exc.message}; stock layers answer instead")
             found = None
-        yield stock if found is None else found[0]
+        if found is None:
+            yield stock, None
+        else:
+            predictor, opened = found
+            yield predictor, registry.get("engines", opened.key["engine"])
 
 
 def _rows(predictor: Predictor, payloads: Sequence[Any]) -> Iterator[Any]:
@@ -78,37 +89,35 @@ def _rows(predictor: Predictor, payloads: Sequence[Any]) -> Iterator[Any]:
             continue
 
 
-def _opened(
-    artefact: Artefact,
-    spec: EngineSpec | None,
-    rows: Sequence[Any],
-    count: int,
-    exporters: Any,
-    scratch: Path,
-    warn: Warn,
-) -> tuple[Predictor, Any]:
-    """The predictor in the engine that is decided on, and what it opened."""
-    from headstart.engine.device import forward
+def _extractor(artefact: Artefact, rows: Sequence[Any], exporters: Any, scratch: Path, warn: Warn) -> Any:
+    """What opens the artefact's backbone in engines, on `rows` as real samples."""
     from headstart.engine.features.extractor import FeatureExtractor, Place
-    from headstart.engine.features.selection import Workload, decide
     from headstart.engine.lowering.registry import lowered
-    from headstart.engine.precision import FLOAT32
 
     stock, network = artefact.predictor, artefact.network
-    stop, size = len(network.stages) - 1, stock.sizes[-1]
-    extractor = FeatureExtractor(
+    return FeatureExtractor(
         stock=network,
         fast=lowered(network, artefact.registry, warn),
         blueprint=artefact.blueprint,
         registry=artefact.registry,
         exporters=exporters,
         place=Place(open_cache(warn), scratch, available_threads(), warn),
-        batch=stock.filled(rows, size),
+        batch=stock.filled(rows, stock.sizes[-1]),
         artefact=artefact.path,
     )
+
+
+def _opened(artefact: Artefact, extractor: Any, spec: EngineSpec | None, count: int) -> tuple[Predictor, Any]:
+    """The predictor in the engine that is decided on for `count` inputs, and what it opened."""
+    from headstart.engine.device import forward
+    from headstart.engine.features.selection import Workload, decide
+    from headstart.engine.precision import FLOAT32
+
+    stock, network = artefact.predictor, artefact.network
+    stop = len(network.stages) - 1
     opened = decide(extractor, spec, FLOAT32, Workload(stop, count, changes=False)).open(stop)
     head, backbone = forward(network, stop, stop + 1), opened.compiled
-    return replace(stock, forward=lambda batch: head(backbone(batch)), sizes=(size,)), opened
+    return replace(stock, forward=lambda batch: head(backbone(batch)), sizes=stock.sizes[-1:]), opened
 
 
 def _verify(artefact: Artefact, found: tuple[Predictor, Any], payloads: Sequence[Any], warn: Warn) -> None:

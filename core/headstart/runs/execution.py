@@ -7,11 +7,12 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from headstart.artefact import Artefact
-from headstart.cache import open_cache
+from headstart.cache import Cache, open_cache
 from headstart.data.array_store import ArrayStore
 from headstart.data.facts import Picked
 from headstart.data.order import batches
@@ -37,7 +38,7 @@ from headstart.engine.train.context import TrainContext, training_precision
 from headstart.engine.train.phases import run_phases
 from headstart.engine.train.state import PhaseResult
 from headstart.environment import describe, versions
-from headstart.errors import HeadstartError
+from headstart.errors import EngineRefusal, HeadstartError
 from headstart.eventlog import EventLog
 from headstart.events import BatchNormReestimated, Noted, RunFinished, RunStarted, Warned
 from headstart.host.discovery import installed_version
@@ -60,13 +61,26 @@ from headstart.runs.outline import count_learned, count_parameters, workload_of
 from headstart.runs.planning import Plan
 from headstart.runs.resuming import ASSETS, Resumed
 from headstart.spans import span
-from headstart.specs import Calibrates, Evaluation, FeedsTargets, FitsTargets, Generates, Training, WeightsSpec
+from headstart.specs import (
+    Calibrates,
+    EngineSpec,
+    Evaluation,
+    FeedsTargets,
+    FitsTargets,
+    Generates,
+    Training,
+    WeightsSpec,
+)
 from headstart.threads import available_threads
 from headstart.timing import Stopwatch
 
 REESTIMATED = "re-estimated"
 RELOADED = 32
 """Samples of val whose answers are compared after the artefact was reloaded."""
+FEW = 32
+"""Samples below which stock layers answer, unless a graph is there: to open another network takes as long."""
+RELOADED_STOCK = 8
+"""So many of them are answered on stock layers, all of them as those that are scored: in an engine, or lowered."""
 TOLERANCE = 1e-4
 """Of max(1, standard deviation): design.md, section 4."""
 
@@ -261,15 +275,32 @@ def conclude(
         samples = [
             each for each in ([test] if last.refit else [val, test]) if each.keys
         ]  # a refitted head has seen val
-        predictor = predictor_of(extractor, artefact)
         expected = answers_in_memory(training, exact=extractor.decided.precision == FLOAT32)
-        verify_reload(
-            expected, reloaded_answers(predictor, val), artefact.path, partial(moved_when_reloaded, artefact, val)
-        )
+        moved = partial(moved_when_reloaded, artefact, val)
+
+        def verified(predictor: Predictor, count: int) -> None:
+            first = {name: rows[:count] for name, rows in expected.items()}
+            verify_reload(first, reloaded_answers(predictor, val, count), artefact.path, moved)
+
+        planned = answering_engine(extractor, artefact, sum(len(each.keys) for each in samples))
+        keys_in = partial(_scores_keys, samples, plan, extractor, artefact)
+        kept, engine = _kept(extractor.place.cache, keys_in, planned)
+        predictor = artefact.predictor
+        # what is kept is of a run that verified the same artefact on all RELOADED samples
+        verified(stock_predictor(artefact), RELOADED_STOCK if kept or planned is not None else RELOADED)
+        if planned is not None and not kept:
+            predictor, engine = predictor_in_engine(extractor, artefact, planned)
+            verified(predictor, RELOADED)
+        keys = keys_in(engine)
         with open_predictions(folder.predictions, plan.task) as predictions:
-            scored = {
-                each.split: _scored(each, predictor, plan, extractor, artefact, log, predictions) for each in samples
-            }
+            scored = dict[str, Evaluation]()
+            for each in samples:
+                if each.split in kept:
+                    predictions.write_rows(kept[each.split].rows)
+                    scored[each.split] = kept[each.split].evaluation
+                else:
+                    to = (extractor.place.cache, keys[each.split], extractor.place.warn)
+                    scored[each.split] = _scored(each, predictor, log, to, predictions)
     # of a head that was refitted: as val chose it, and by what the task learned from those answers
     before = {"val": Evaluation(**last.before_refit)} if last.refit else {}
     calibrated = {split: each.calibration for split, each in {**before, **scored}.items() if each.calibration}
@@ -309,7 +340,7 @@ def conclude(
         "notes": list(log.notes),
         "calibration": plain({**last.found, **calibrated}),  # what val told, and what it is worth by split
         "resumed": list(resumed.places) if resumed else [],
-        "engine": extractor.decided.result(),
+        "engine": {**extractor.decided.result(), "answers": kept_scores.answered_in(engine)},
     }
     write_document(folder.result, result)
     log.emit(RunFinished(result=result))
@@ -333,40 +364,90 @@ def trained(plan: Plan, folder: RunFolder, results: Sequence[PhaseResult]) -> Tr
     )
 
 
-def predictor_of(extractor: FeatureExtractor, artefact: Artefact) -> Predictor:
-    """What answers about raw samples with a reloaded artefact.
+def answering_engine(extractor: FeatureExtractor, artefact: Artefact, count: int) -> EngineSpec | None:
+    """The engine in which an artefact answers about `count` raw samples, its head on the backend; None: stock layers.
 
-    Where the run decided that its engine is worth an export, the backbone runs as a graph of the artefact's own stock
-    layers, held against them on real samples first. The head runs on the backend.
+    That of the run where its graph pays, or costs nothing; else the backend's own on lowered layers, which the run held
+    equal to stock ones on this network.
     """
-    if not extractor.decided.exports or isinstance(artefact.task, FeedsTargets | Generates):
-        return artefact.predictor
+    if isinstance(artefact.task, FeedsTargets | Generates):
+        return None
+    if extractor.decided.exports:
+        spec: EngineSpec = extractor.registry.get("engines", extractor.decided.engine)
+        return spec
+    return None if extractor.has_stock_layers or count < FEW else extractor.native
+
+
+def stock_predictor(artefact: Artefact) -> Predictor:
+    """What answers about raw samples on stock layers: backbone and head apart, as engines are held against the former,
+    so that nothing is compiled twice."""
+    stock = artefact.predictor
+    if isinstance(artefact.task, FeedsTargets | Generates):
+        return stock
+    network = artefact.network
+    stop = len(network.stages) - 1
+    backbone, head = forward(network, 0, stop), forward(network, stop, stop + 1)
+    return dataclasses.replace(stock, forward=lambda batch: head(backbone(batch)))
+
+
+def predictor_in_engine(
+    extractor: FeatureExtractor, artefact: Artefact, engine: EngineSpec
+) -> tuple[Predictor, EngineSpec | None]:
+    """What answers about raw samples with a reloaded artefact, its backbone in `engine` and its head on the backend;
+    and that engine, None where that refuses and stock layers answer.
+
+    The backbone is made of the artefact's own stock layers, and is held against them on real samples first, unless a
+    network of the same weights was.
+    """
     network = artefact.network
     stop = len(network.stages) - 1
     size = artefact.predictor.sizes[-1]
-    backbone = extractor.of_artefact(network, artefact.path, size).open(stop).compiled
-    head = forward(network, stop, stop + 1)
-    return dataclasses.replace(artefact.predictor, forward=lambda batch: head(backbone(batch)), sizes=(size,))
+    try:
+        opened = extractor.of_artefact(network, artefact.path, size, engine).open(stop, timed=False)
+    except EngineRefusal as exc:
+        extractor.place.warn(f"{exc.message}; stock layers answer instead")
+        return artefact.predictor, None
+    backbone, head = opened.compiled, forward(network, stop, stop + 1)
+    predictor = dataclasses.replace(artefact.predictor, forward=lambda batch: head(backbone(batch)), sizes=(size,))
+    return predictor, extractor.registry.get("engines", opened.key["engine"])
+
+
+def _scores_keys(
+    samples: Sequence[Labelled],
+    plan: Plan,
+    extractor: FeatureExtractor,
+    artefact: Artefact,
+    engine: EngineSpec | None,
+) -> dict[str, Mapping[str, Any]]:
+    """By split, what scores in `engine`, or of stock layers, are found by."""
+    by = kept_scores.made_by(plan.registry, plan.backend, extractor.decided.threads)
+    by["engine"] = kept_scores.answered_in(engine)
+    splits = [each.split for each in samples]
+    files, rows = artefact.manifest["files"], {split: plan.data.split.only(split).rows for split in splits}
+    return {split: kept_scores.key_of(files, rows[split], by=by, asked={}) for split in splits}
+
+
+def _kept(
+    cache: Cache, keys_in: Callable[[EngineSpec | None], Mapping[str, Mapping[str, Any]]], planned: EngineSpec | None
+) -> tuple[dict[str, kept_scores.Scored], EngineSpec | None]:
+    """The scores of all splits from the cache, and in which engine they were found: the `planned` one, or none where it
+    refused. Empty where any is not there."""
+    for engine in dict.fromkeys((planned, None)):
+        keys = keys_in(engine)
+        kept = kept_scores.found_under(cache, [keys])
+        if len(kept) == len(keys):
+            return kept, engine
+    return {}, None
 
 
 def _scored(
     samples: Labelled,
     predictor: Predictor,
-    plan: Plan,
-    extractor: FeatureExtractor,
-    artefact: Artefact,
     log: EventLog,
+    to: tuple[Cache, Mapping[str, Any], Callable[[str], None]],
     predictions: PredictionsFile,
 ) -> Evaluation:
-    """The scores of one split: those of an earlier run where the same artefact was asked about the same samples."""
-    cache, decided = extractor.place.cache, extractor.decided
-    engine = "stock" if predictor is artefact.predictor else f"{decided.engine} {FLOAT32}"
-    by = {**kept_scores.made_by(plan.registry, plan.backend, decided.threads), "engine": engine}
-    rows = plan.data.split.only(samples.split).rows
-    key = kept_scores.key_of(artefact.manifest["files"], rows, by=by, asked={})
-    if (kept := kept_scores.find(cache, key)) is not None:
-        predictions.write_rows(kept.rows)
-        return kept.evaluation
+    """The scores of one split, kept for the next time."""
 
     def told(done: int, total: int) -> None:
         log.progress("evaluate", done, total, "samples")
@@ -374,7 +455,7 @@ def _scored(
     def compute(table: PredictionsFile | None) -> Evaluation:
         return score(predictor, samples, predictions=table, on_progress=told)
 
-    return score_once(compute, plan.task, (cache, key, extractor.place.warn), predictions=predictions)
+    return score_once(compute, predictor.task, to, predictions=predictions)
 
 
 def _labelled(plan: Plan, split: str) -> Labelled:
@@ -408,9 +489,9 @@ def answers_in_memory(training: TrainContext, *, exact: bool) -> dict[str, np.nd
 
 
 @span("reloading")
-def reloaded_answers(predictor: Predictor, val: Labelled) -> dict[str, np.ndarray]:
-    """What a reloaded artefact gives for the first RELOADED samples of val, from the raw samples on."""
-    first = slice(0, RELOADED)
+def reloaded_answers(predictor: Predictor, val: Labelled, count: int) -> dict[str, np.ndarray]:
+    """What a reloaded artefact gives for the first `count` samples of val, from the raw samples on."""
+    first = slice(0, count)
     if predictor.score is None:
         return predictor.outputs(val.payloads[first])
     values, parts, done = val.values(first), [], 0
@@ -424,7 +505,7 @@ def reloaded_answers(predictor: Predictor, val: Labelled) -> dict[str, np.ndarra
 
 def moved_when_reloaded(artefact: Artefact, val: Labelled) -> dict[str, float]:
     """How far rounding alone moves what `reloaded_answers` are, of stock layers."""
-    compute = partial(reloaded_answers, artefact.predictor, val)
+    compute = partial(reloaded_answers, artefact.predictor, val, RELOADED)
     return moved_by_weights(artefact.network.stages[1:], compute, compute())
 
 

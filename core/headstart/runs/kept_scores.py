@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from headstart.documents import as_bytes, plain, read_object
 from headstart.environment import versions
 from headstart.errors import HeadstartError
 from headstart.registry import Registry
-from headstart.specs import Evaluation
+from headstart.specs import EngineSpec, Evaluation
 
 KIND = "scores"
 ROWS, FACTS = "rows.csv", "scores.json"
@@ -42,6 +42,11 @@ def made_by(registry: Registry, backend: str, threads: int) -> dict[str, Any]:
     plugins = sorted([plugin.info.name, str(plugin.info.version)] for plugin in registry.loaded)
     kinds = [[spec.name, spec.version] for spec in registry.specs("targets")]
     return {"versions": versions(), "plugins": plugins, "targets": kinds, "backend": backend, "threads": threads}
+
+
+def answered_in(engine: EngineSpec | None) -> str:
+    """How the key says in which `engine` samples were answered, in float32; None: on stock layers."""
+    return "stock" if engine is None else f"{engine.name} float32"
 
 
 def key_of(
@@ -72,6 +77,16 @@ def find(cache: Cache, key: Mapping[str, Any]) -> Scored | None:
         return None
     columns = tuple(facts.pop("columns"))
     return Scored(Evaluation(**facts.pop("evaluation")), columns=columns, rows=rows, **facts)
+
+
+def found_under(cache: Cache, keys: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, Scored]:
+    """The scores of each split by the first of several `keys` by split that they are kept under."""
+    kept: dict[str, Scored] = {}
+    for by_split in keys:
+        for split, key in by_split.items():
+            if split not in kept and (found := find(cache, key)) is not None:
+                kept[split] = found
+    return kept
 
 
 def keep(cache: Cache, key: Mapping[str, Any], scored: Scored, warn: Callable[[str], None]) -> None:

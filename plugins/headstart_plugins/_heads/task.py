@@ -88,11 +88,12 @@ class LinearHeadTask(ABC):
         if kind == "mlp" and not widths:
             widths = (DEFAULT_WIDTH,)
         for place, width in enumerate(widths):
-            hidden = keras.layers.Dense(width, activation="relu", dtype="float32")(hidden)
+            hidden = keras.layers.Dense(width, activation="relu", kernel_initializer="zeros", dtype="float32")(hidden)
             hidden = self._dropped(hidden, seed + place)
         if not widths:
             hidden = self._dropped(hidden, seed)
-        output = keras.layers.Dense(self.units, dtype="float32")(hidden)
+        # a draw of Keras', which would be replaced, is a program to compile on JAX
+        output = keras.layers.Dense(self.units, kernel_initializer="zeros", dtype="float32")(hidden)
         model = keras.Model({feature: given}, {self.output: output})
         for index, layer in enumerate(layer for layer in model.layers if layer.weights):
             limit = np.sqrt(6.0 / sum(layer.kernel.shape))

@@ -9,7 +9,7 @@ import keras
 from keras import layers, ops
 
 from headstart_plugins._sequences import StackConfig
-from headstart_plugins._sequences.layers import Multiplied, ScaledEmbedding, Sines
+from headstart_plugins._sequences.layers import Multiplied, Sines
 from headstart_plugins._token_layers import AddedPositions
 
 Attend = Callable[[Any], Any]
@@ -19,7 +19,7 @@ Attend = Callable[[Any], Any]
 def embedded(config: StackConfig, embedding: keras.layers.Layer, ids: Any, seed: int) -> Any:
     """Token ids (batch, time) int32 with their positions: (batch, time, width)."""
     x = embedding(ids)
-    if config.embedding_scale != 1.0 and not isinstance(embedding, ScaledEmbedding):
+    if config.embedding_scale != 1.0:
         x = Multiplied(config.embedding_scale, name="embedding_scale")(x)
     if config.positions == "sines":
         x = Sines(name="position")(x)

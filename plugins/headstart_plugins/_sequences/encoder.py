@@ -11,7 +11,7 @@ from keras import layers, ops
 from headstart.specs import Stage
 from headstart_plugins._sequences import StackConfig
 from headstart_plugins._sequences._blocks import added, attention, dropped, embedded, feed_forward, norm
-from headstart_plugins._sequences.layers import RelativeBias, ScaledEmbedding, Scores
+from headstart_plugins._sequences.layers import RelativeBias, Scores
 from headstart_plugins._sequences.stages import EMBEDDINGS, TOP, encoder_stage_names
 from headstart_plugins._token_layers import Pooled
 
@@ -19,13 +19,13 @@ REACH = "reach"
 """T5's relative positions, from the stage that has their table up to the last layer: numbers a distance and head."""
 
 
-def encoder_stages(config: StackConfig, seed: int = 0, *, calibrated: bool = False) -> tuple[Stage, ...]:
+def encoder_stages(config: StackConfig, seed: int = 0) -> tuple[Stage, ...]:
     """From ids (batch, time) int32 and mask (batch, time) bool, True where there is a token, to tokens "x" (batch,
     time, width), after the last norm where there is one, their mask, and "pooled" (batch, width), the mean of the real
     ones.
 
     Written after the encoders of MarianMT and T5 of `transformers` 5.24, and compared with them. `seed` is that of
-    dropout. One that begins with random weights is `calibrated`, see ScaledEmbedding; its weights are the same ones.
+    dropout.
     """
     seeds = count(seed * 1000)
     entries = {
@@ -34,9 +34,7 @@ def encoder_stages(config: StackConfig, seed: int = 0, *, calibrated: bool = Fal
     }
     draw = keras.initializers.RandomNormal(stddev=config.width**-0.5, seed=seed)
     size = (config.vocabulary, config.width)
-    embedding: keras.layers.Layer = layers.Embedding(*size, embeddings_initializer=draw, name="embedding")
-    if calibrated:
-        embedding = ScaledEmbedding(*size, config.embedding_scale, embeddings_initializer=draw, name="embedding")
+    embedding = layers.Embedding(*size, embeddings_initializer=draw, name="embedding")
     x = embedded(config, embedding, entries["ids"], next(seeds))
     found = {"x": x, "mask": layers.Identity()(entries["mask"])}
     if config.positions == "relative":

@@ -135,26 +135,6 @@ class AddedBias(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
         return numbers + ops.cast(self.bias, numbers.dtype)
 
 
-class ScaledEmbedding(keras.layers.Embedding):  # type: ignore[misc]  # Keras has no types
-    """An Embedding whose rows are multiplied by a number.
-
-    In one layer, so that random weights are calibrated by what comes out: an Embedding alone would be given rows of a
-    deviation of 1, beside which, multiplied, the sines of positions could not be seen.
-    """
-
-    def __init__(self, rows: int, width: int, by: float, **settings: Any) -> None:
-        super().__init__(rows, width, **settings)
-        self.by = by
-
-    def call(self, ids: Any) -> Any:
-        """(batch, time) int32 to (batch, time, width)."""
-        return super().call(ids) * self.by
-
-    def get_config(self) -> dict[str, Any]:
-        """See Keras."""
-        return {**super().get_config(), "by": self.by}
-
-
 class Multiplied(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """Multiplies by a number."""
 

@@ -24,4 +24,4 @@ def build(request: BackboneRequest) -> Backbone:
         embedding_scale=options.width**0.5,
         dropout=options.dropout,
     )
-    return Backbone(encoder_stages(config, calibrated=True))
+    return Backbone(encoder_stages(config))

@@ -4,10 +4,11 @@ import keras
 import numpy as np
 import pytest
 
+from headstart.engine.network.lsuv_init import seed_arrays
 from headstart.engine.network.network import Network
-from headstart.engine.network.stages import built_with
+from headstart.engine.network.stages import built_with, read_arrays, without_draws
 from headstart.errors import WrongWeightsError
-from headstart.specs import Stage
+from headstart.specs import Backbone, Stage
 
 pytestmark = pytest.mark.backend
 
@@ -88,3 +89,53 @@ def test_arrays_that_do_not_fit_are_refused_by_name():
         built_with(build, wrong, source="a test")
     with pytest.raises(WrongWeightsError, match="missing head/0/kernel"):
         built_with(build, {"body/0/kernel": ARRAYS["body/0/kernel"]}, source="a test")
+
+
+class Steps(keras.layers.Layer):
+    """Multiplies by numbers of its own, of which one may be assigned while it is built."""
+
+    def __init__(self, assigned, **settings):
+        super().__init__(**settings)
+        self.assigned = assigned
+
+    def build(self, shape):
+        self.steps = self.add_weight(
+            shape=shape[-1:], initializer=lambda shape, dtype: keras.ops.convert_to_tensor([1.0, 1.0, 2.0])
+        )
+        if self.assigned:
+            self.steps.assign([3.0, 3.0, 4.0])
+
+    def call(self, inputs):
+        return inputs * self.steps
+
+
+def drawn(assigned=False):
+    """A backbone with weights that are drawn, weights that are not, and a state that draws."""
+    entry = keras.Input((4, 2), name="x")
+    x = keras.layers.LSTM(3, name="recurrent")(entry)
+    x = Steps(assigned, name="steps")(keras.layers.Dropout(0.1, seed=4, name="dropout")(x))
+    return Backbone((Stage("body", keras.Model({"x": entry}, {"y": keras.layers.Dense(5, name="dense")(x)})),))
+
+
+@pytest.mark.parametrize("assigned", [False, True])
+def test_random_weights_are_those_of_their_seed_whatever_a_builder_drew(assigned):
+    found, reference = without_draws(lambda: drawn(assigned)), drawn(assigned)
+    for each in (found, reference):
+        seed_arrays(each.stages, 3)
+    found, reference = read_arrays(found.stages), read_arrays(reference.stages)
+
+    (steps,) = (array for array in found.values() if array.shape == (3,))
+    assert steps.tolist() == ([3, 3, 4] if assigned else [1, 1, 2])
+    assert min(array.std() for name, array in found.items() if name.endswith("kernel")) > 0.01
+    for name, array in reference.items():
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_what_is_replaced_is_not_drawn_for_a_backbone_on_jax(backend, monkeypatch):
+    asked = []
+    true = keras.initializers.GlorotUniform.__call__
+    monkeypatch.setattr(
+        keras.initializers.GlorotUniform, "__call__", lambda *given, **more: asked.append(1) or true(*given, **more)
+    )
+    without_draws(drawn)
+    assert len(asked) == (0 if backend == "jax" else 2)

@@ -217,22 +217,54 @@ def test_layers_inside_composite_ones_are_brought_to_life_too():
     assert 0.05 < float(keras.ops.convert_to_numpy(stage.model(batch, training=False)["y"]).std()) < 20
 
 
-@pytest.mark.parametrize(("norm", "std"), [(True, 0.02), (False, 1.0)], ids=["normalised", "handed on"])
-def test_an_embedding_that_is_normalised_stays_as_it_was_drawn(norm, std):
-    """Of a deviation of 1 its rows would hardly move: Adam's steps are as long whatever a weight's scale is."""
+@pytest.mark.parametrize("norm", [None, "LayerNormalization", "RMSNormalization"])
+def test_projections_and_embeddings_of_a_transformer_stay_small(norm):
+    """What is added to a stream that norms bring to a deviation of 1 would else be as large as the stream.
+
+    0.02 is the `initializer_range` of `transformers` 5.24's BertConfig, GPT2Config and ViTConfig.
+    """
     import keras
 
     from headstart.engine.network.lsuv_init import initialise
 
-    ids, kinds = (keras.Input((None,), dtype="int32", name=name) for name in ("ids", "kinds"))
-    words = keras.layers.Embedding(500, 16, name="words")
-    x = keras.layers.Add()([words(ids), keras.layers.Embedding(2, 16)(kinds)]) if norm else words(ids)
-    x = keras.layers.Dropout(0.1)(x)
-    x = keras.layers.LayerNormalization(epsilon=1e-12)(x) if norm else x
-    inputs = {"ids": ids, "kinds": kinds} if norm else {"ids": ids}
-    stage = Stage("embeddings", keras.Model(inputs, {"x": x}))
-    drawn = np.random.default_rng(0).integers(0, 500, (8, 40)).astype("int32")
-    batch = {"ids": drawn, "kinds": drawn % 2} if norm else {"ids": drawn}
+    ids = keras.Input((None,), dtype="int32", name="ids")
+    words = keras.layers.Embedding(500, 64)
+    key = keras.layers.EinsumDense("abc,cde->abde", (None, 2, 32), bias_axes="de")
+    dense = keras.layers.Dense(64)
+    stages = [Stage("embeddings", keras.Model({"ids": ids}, {"x": words(ids)}))]
+    entry = keras.Input((None, 64), name="x")
+    inner = keras.layers.Reshape((-1, 64))(key(entry))
+    x = keras.layers.Add()([entry, dense(inner)])
+    x = getattr(keras.layers, norm)()(x) if norm else x
+    stages.append(Stage("layer", keras.Model({"x": entry}, {"x": x})))
+    batch = {"ids": np.random.default_rng(0).integers(0, 500, (8, 40)).astype("int32")}
+    initialise(stages, batch)
+    embedded = stages[0].model(batch)["x"]
+    if norm:
+        for weight in (words.embeddings, key.kernel, dense.kernel):
+            assert _numpy(weight).std() == pytest.approx(0.02, rel=0.05)
+    else:
+        for answer in (embedded, key(embedded), dense(keras.ops.reshape(key(embedded), (8, 40, 64)))):
+            assert _numpy(answer).std() == pytest.approx(1.0, rel=0.1)
+
+
+def test_a_deep_transformer_keeps_what_tells_samples_apart():
+    """Six layers with norms behind the sum: of two samples that differ in all tokens, pooled answers differ."""
+    import keras
+
+    from headstart.engine.network.lsuv_init import initialise
+
+    ids = keras.Input((12,), dtype="int32", name="ids")
+    x = keras.layers.LayerNormalization()(keras.layers.Embedding(500, 64)(ids))
+    for _ in range(6):
+        attended = keras.layers.MultiHeadAttention(2, 32)(x, x)
+        x = keras.layers.LayerNormalization()(x + attended)
+        inner = keras.layers.Dense(64)(keras.layers.Dense(128, activation="gelu")(x))
+        x = keras.layers.LayerNormalization()(x + inner)
+    pooled = keras.layers.GlobalAveragePooling1D()(x)
+    stage = Stage("only", keras.Model({"ids": ids}, {"pooled": pooled}))
+    batch = {"ids": np.random.default_rng(0).integers(0, 500, (64, 12)).astype("int32")}
     initialise([stage], batch)
-    assert _numpy(words.embeddings).std() == pytest.approx(std, rel=0.1)
-    assert run([stage], batch)["x"].std() == pytest.approx(1.0, rel=0.1)
+    answers = run([stage], batch)["pooled"]
+    # Means of twelve independent tokens differ by 1 / sqrt(12) of a token's deviation of 1.
+    assert answers.std(axis=0).mean() == pytest.approx(12**-0.5, rel=0.3)

@@ -23,7 +23,7 @@ from headstart.engine.device import compiles_each_shape, forward
 from headstart.engine.features.decision import EngineDecision, Measured
 from headstart.engine.features.export import Exporters
 from headstart.engine.features.rounding import moved_by_rounding
-from headstart.engine.lowering.registry import device_at_hand
+from headstart.engine.lowering.registry import device_at_hand, lowered
 from headstart.engine.network.blueprint import Blueprint, describe
 from headstart.engine.network.network import Network
 from headstart.engine.network.saved import save_network
@@ -248,16 +248,20 @@ class FeatureExtractor:
         fast = self.stock if decision.stock_layers else self.fast
         return replace(self, fast=fast, place=replace(self.place, threads=decision.threads), decision=decision)
 
-    def of_artefact(self, network: Network, folder: Path, batch_size: int) -> FeatureExtractor:
-        """For the stock network that `folder` holds, on `batch_size` samples a call, in float32."""
-        exact = replace(self.decided, precision=FLOAT32)
+    def of_artefact(self, network: Network, folder: Path, batch_size: int, engine: EngineSpec) -> FeatureExtractor:
+        """For the stock network that `folder` holds, on `batch_size` samples a call, in float32 in `engine`; on the
+        layers that were decided on where that is the backend's own."""
+        exact = replace(self.decided, engine=engine.name, precision=FLOAT32)
+        is_lowered = not engine.export and not self.has_stock_layers
+        fast = lowered(network, self.registry, self.place.warn) if is_lowered else network
         batch = take(self.batch, slice(batch_size))
-        return replace(self, stock=network, fast=network, batch=batch, artefact=folder, decision=exact)
+        return replace(self, stock=network, fast=fast, batch=batch, artefact=folder, decision=exact)
 
-    def open(self, cut: int) -> Opened:
+    def open(self, cut: int, *, timed: bool = True) -> Opened:
         """The prefix below `cut` in the engine decided on, held against the stock network; natively where it refuses.
 
-        The weights may have changed since another one was opened.
+        The weights may have changed since another one was opened. Not `timed`, it is taken to be as fast as what was
+        measured for the decision. Raises EngineRefusal where the native engine refuses.
         """
         decision = self.decided
         spec: EngineSpec = self.registry.get("engines", decision.engine)
@@ -267,7 +271,8 @@ class FeatureExtractor:
         self._written = None
         try:
             opened = self.open_in(spec, cut, decision.precision)
-            self.measure(spec, opened, cut)
+            before = decision.measured.get(f"{spec.short_name} {decision.precision}")
+            self.measure(spec, opened, cut, rate=None if timed or before is None else before.rate)
         except EngineRefusal as exc:
             if spec.name == self.native.name:
                 raise
@@ -292,7 +297,7 @@ class FeatureExtractor:
 
         if spec.export:  # it holds a graph of its own, which nothing that happens to the network changes
             build = partial(self.place.open.shared, json.dumps([key, size, self.place.threads], sort_keys=True), build)
-        is_measured = self.place.cache.get("engines", self._measured_as(key)) is not None
+        is_measured = self.is_measured(spec, stop, precision)
         needs_export = spec.export is not None and not self.known(spec, stop)  # which may be refused
         compiled = WhenCalled(build) if is_measured and not needs_export else build()
         axes = self.stock.length_axes(0), self.stock.length_axes(stop)
@@ -301,8 +306,8 @@ class FeatureExtractor:
         return Opened(compiled, key, facts, size, axes, any_length)
 
     @span("checking engines")
-    def measure(self, spec: EngineSpec, opened: Opened, stop: int) -> Measured:
-        """Speed and difference on `batch`; found once, then known.
+    def measure(self, spec: EngineSpec, opened: Opened, stop: int, *, rate: float | None = None) -> Measured:
+        """Speed and difference on `batch`; found once, then known. A `rate` in samples a second is taken as the speed.
 
         Raises EngineRefusal naming the engine and the difference where it is too large.
         """
@@ -320,7 +325,7 @@ class FeatureExtractor:
             largest, relative = verify_equal(checked, self._references[stop], str(opened.key["precision"]), moved=moved)
         except EngineRefusal as exc:
             raise EngineRefusal(f"{spec.name} {exc.message}", hint="use another engine, or --engine native") from exc
-        found = Measured(_rate(opened.compiled, batch), largest, relative)
+        found = Measured(_rate(opened.compiled, batch) if rate is None else rate, largest, relative)
 
         def write(folder: Path) -> None:
             (folder / FACTS).write_text(json.dumps(asdict(found)), encoding="utf-8")
@@ -340,6 +345,10 @@ class FeatureExtractor:
         if stop not in self._roundings:
             self._roundings[stop] = moved_by_rounding(self.stock, stop, samples, self._references[stop])
         return self._roundings[stop]
+
+    def is_measured(self, spec: EngineSpec, stop: int, precision: str) -> bool:
+        """Whether it is known how this engine does here with the first `stop` stages, and so that it may run them."""
+        return self.place.cache.get("engines", self._measured_as(self._key(spec, stop, precision))) is not None
 
     def known(self, spec: EngineSpec, stop: int) -> bool:
         """Whether the graph of `spec` is in the cache, so that opening it costs no start."""

@@ -1,7 +1,7 @@
 """Lowering: the same network in faster, numerically equal layers for the backend and device at hand.
 
 A lowered layer holds its stock layers and owns no variables, so both networks share every weight: training one trains
-the other, and names are read from the stock one. The artefact and the Predictor know stock layers only.
+the other, and names are read from the stock one. The artefact knows stock layers only.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from headstart.engine.network.stages import (
     assign_arrays,
     verify_composition,
     verify_names,
+    without_draws,
 )
 from headstart.errors import DataError, PluginError, WrongWeightsError
 from headstart.registry import Registry
@@ -58,8 +59,12 @@ CALIBRATION_SAMPLES, FEWEST = 32, 2
 def build_backbone(
     spec: BackboneSpec, registry: Registry, *, options: Any, inputs: Mapping[str, TensorSpec]
 ) -> tuple[Stage, ...]:
-    """Build `spec` with random weights for `inputs`; checks that it keeps its word. Raises PluginError where not."""
-    backbone = registry.load_target(spec, spec.build)(BackboneRequest(options=options, inputs=inputs))
+    """Build `spec` for `inputs`, with weights that are to be replaced; checks that it keeps its word.
+
+    Raises PluginError where it does not.
+    """
+    build = registry.load_target(spec, spec.build)
+    backbone = without_draws(lambda: build(BackboneRequest(options=options, inputs=inputs)))
     stages: tuple[Stage, ...] = backbone.stages
     built = tuple(stage.name for stage in stages)
     if spec.stages is not None and built != spec.stages:

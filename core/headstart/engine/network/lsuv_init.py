@@ -23,14 +23,18 @@ from headstart.engine.network.liveness import let_go
 from headstart.engine.network.stages import NORMALISATIONS, name_variables, weighted_layers
 from headstart.specs import FeatureSpec, Stage
 
-LOWEST_STD, HIGHEST_STD = 0.02, 20.0
-"""Bounds on the deviation of every tensor between stages, after calibration. Features that are brought to length 1, as
-those of sentence encoders, have 1 / sqrt(width): 0.036 of 768 numbers."""
+LOWEST_STD, HIGHEST_STD = 0.01, 20.0
+"""Bounds on the deviation of every tensor between stages, after calibration. Embeddings of transformers begin with
+0.02; features that are brought to length 1, as those of sentence encoders, have 1 / sqrt(width): 0.036 of 768 numbers.
+"""
 NORMALISATION_VALUES = {"gamma": 1.0, "scale": 1.0, "beta": 0.0, "moving_mean": 0.0, "moving_variance": 1.0}
 KERNELS = ("pointwise_kernel", "kernel", "embeddings")
 """Names of the weight that scales a layer's output, the one that acts last first."""
+TRANSFORMER_NORMS = (keras.layers.LayerNormalization, keras.layers.RMSNormalization)
+DENSE = (keras.layers.Dense, keras.layers.EinsumDense)
 TRANSFORMER_STD = 0.02
-"""Deviation of weights inside composite layers (Devlin et al. 2019, appendix A.2); embeddings begin there too."""
+"""Deviation of `small_layers`, and of other weights inside composite layers: that of BERT's kernels and embeddings
+(Devlin et al. 2019), of GPT-2's, of ViT's and of ConvNeXt's."""
 
 
 def initialise(
@@ -70,22 +74,55 @@ def seed_arrays(stages: Sequence[Stage], seed: int = 0) -> None:
 
     Kernels are He normal (He et al. 2015: variance 2 / fan in), normalisations start at the identity. Other
     weights keep the constants they were built with (zero biases, ConvNeXt's layer scale); random ones are
-    drawn normal with a deviation of 0.02.
+    drawn normal with a deviation of 0.02, and so are `small_layers`.
     """
     layers = [layer for stage in stages for layer in weighted_layers(stage.model)]
     owners = {id(variable): layer for layer in layers for variable in layer.weights}
+    small = {id(variable) for layer in small_layers(stages) for variable in layer.weights}
     for name, variable in name_variables(stages).items():
-        value = _drawn(owners[id(variable)], variable, _generator(name, seed))
+        value = _drawn(owners[id(variable)], variable, _generator(name, seed), small=id(variable) in small)
         if value is not None:
             variable.assign(value)
 
 
-def _drawn(layer: keras.Layer, variable: keras.Variable, generator: np.random.Generator) -> np.ndarray | None:
-    """The start value of a weight as float32, or None where the built one stays."""
+def small_layers(stages: Sequence[Stage]) -> list[keras.Layer]:
+    """The embeddings, and of the projections on the way to a sum, of networks with layer or RMS norms.
+
+    Branches whose answers have a deviation of 1 add to the stream what is as large as the stream: after a few layers
+    with norms behind the sum little of a sample's own is left, and training stays at chance (Liu et al. 2020,
+    "Understanding the difficulty of training transformers"). Embeddings of a deviation of 1 hardly move: Adam's steps
+    are as long whatever a weight's scale is. Of a composite layer with such norms of its own, whose sums are not seen,
+    all projections are meant.
+    """
+    layers = (layer for stage in stages for layer in stage.model._flatten_layers())
+    if not any(isinstance(layer, TRANSFORMER_NORMS) for layer in layers):
+        return []
+    small: list[keras.Layer] = []
+    for stage in stages:
+        summed: set[int] = set()
+        for node in reversed(nodes_of(stage.model)):
+            reached = any(id(tensor) in summed for tensor in node.outputs)
+            if reached or type(node.operation).__name__ == "Add":
+                summed |= {id(tensor) for tensor in node.arguments.keras_tensors}
+            if isinstance(node.operation, keras.layers.Layer):
+                inner = node.operation._flatten_layers(include_self=False)
+                reached = reached or any(isinstance(layer, TRANSFORMER_NORMS) for layer in inner)
+                small += [
+                    layer
+                    for layer in node.operation._flatten_layers()
+                    if isinstance(layer, keras.layers.Embedding) or (reached and isinstance(layer, DENSE))
+                ]
+    return small
+
+
+def _drawn(
+    layer: keras.Layer, variable: keras.Variable, generator: np.random.Generator, *, small: bool
+) -> np.ndarray | None:
+    """The start value of a weight as float32, or None where the built one stays; `small`: as transformers begin."""
     shape = tuple(variable.shape)
     if isinstance(layer, NORMALISATIONS) and variable.name in NORMALISATION_VALUES:
         return np.full(shape, NORMALISATION_VALUES[variable.name], dtype=np.float32)
-    if variable.name.endswith("kernel") and (_kernel(layer) is not None or len(shape) == 2):
+    if not small and variable.name.endswith("kernel") and (_kernel(layer) is not None or len(shape) == 2):
         std = math.sqrt(2.0 / _fan_in(layer, variable.name, shape))
     elif isinstance(layer, keras.layers.Normalization) or _is_constant(variable):
         return None
@@ -119,52 +156,26 @@ def calibrate(
     momentum is restored), and each convolution, dense layer and embedding is divided by the deviation of its output
     before activation, inside composite layers too: layer-sequential unit variance, Mishkin and Matas 2015,
     "All you need is a good init", algorithm 1 with one step, exact because biases are zero. All else runs in
-    inference mode, so nothing random enters. An embedding that is normalised before it leaves its stage stays as it
-    was drawn: its scale says nothing there, and Adam, whose steps are as long whatever a weight's scale is, would
-    hardly move rows of a deviation of 1.
+    inference mode, so nothing random enters. `small_layers` stay as they were drawn.
     Raises ValueError naming stage, tensor and deviation where an output of a stage, in plain inference, has a
-    deviation outside [0.02, 20]. Only float tensors are judged that a later stage or one of `features` uses as values
+    deviation outside [0.01, 20]. Only float tensors are judged that a later stage or one of `features` uses as values
     (None: any may be used); a mask or an id may well be the same everywhere.
     """
     tensors = {name: keras.ops.convert_to_tensor(array) for name, array in batch.items()}
+    small = {id(layer) for layer in small_layers(stages)}
     with without_gradients():
         for place, stage in enumerate(stages):
             inputs = {name: tensors[name] for name in stage.model.input}
-            normalised = _normalised_embeddings(stage.model)
             let_go(stage.model)
             with contextlib.ExitStack() as stack:
                 for layer in weighted_layers(stage.model):
                     for leaf in filter(_is_leaf, layer._flatten_layers()):
-                        if id(leaf) not in normalised:
+                        if id(leaf) not in small:
                             stack.enter_context(_calibrating(leaf))
                 stage.model(inputs, training=False)
             tensors = stage.model(inputs, training=False)
             values = _used_as_values(stage, stages[place + 1 : place + 2], features)
             _check_alive(stage.name, {name: tensor for name, tensor in tensors.items() if name in values})
-
-
-def _normalised_embeddings(model: keras.Model) -> set[int]:
-    """Ids of the embeddings from which all ways to an output of a functional model lead through a normalisation."""
-    nodes = nodes_of(model)
-    kept = {id(tensor) for tensor in model.outputs}
-    readers: dict[int, list[Any]] = {}
-    for node in nodes:
-        for tensor in node.arguments.keras_tensors:
-            readers.setdefault(id(tensor), []).append(node)
-    normalised: set[int] = set()
-    found: set[int] = set()
-    for node in reversed(nodes):
-        tensors = {id(tensor) for tensor in node.outputs}
-        following = [reader for tensor in tensors for reader in readers.get(tensor, ())]
-        ends_there = all(
-            isinstance(reader.operation, NORMALISATIONS) or {id(each) for each in reader.outputs} <= normalised
-            for reader in following
-        )
-        if ends_there and not tensors & kept:
-            normalised |= tensors
-            if isinstance(node.operation, keras.layers.Embedding):
-                found.add(id(node.operation))
-    return found
 
 
 def _is_leaf(layer: keras.Layer) -> bool:

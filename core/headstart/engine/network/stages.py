@@ -25,7 +25,7 @@ from headstart.engine.network.network import Network
 from headstart.errors import HeadstartError, WrongWeightsError
 from headstart.lists import in_line
 from headstart.spans import span
-from headstart.specs import HEAD, INPUT, Stage
+from headstart.specs import HEAD, INPUT, Backbone, Stage
 
 MAX_LISTED = 8
 WRONG_FILE = "check that the file belongs to this backbone and variant (`headstart backbones NAME` shows its weights)"
@@ -106,6 +106,30 @@ def _begun_with(build: Callable[[], Network], arrays: Mapping[str, np.ndarray]) 
         return None
     lost = scope.state_mapping.keys() - {id(variable) for variable in learned.values()}
     return None if lost else network
+
+
+def without_draws(build: Callable[[], Backbone]) -> Backbone:
+    """What `build` builds, with numbers in place of weights that it would draw at random: published weights replace
+    these, and `lsuv_init.seed_arrays` does where there are none. On JAX each draw is a program for its shape.
+
+    On PyTorch, see `built_with`, they are drawn, and where building needs the value of a variable.
+    """
+    if keras.backend.backend() == "torch":
+        return build()
+    try:
+        with keras.StatelessScope() as scope:
+            backbone = build()
+            for variable in (each for stage in backbone.stages for each in stage.model.variables):
+                if getattr(variable._initializer, "seed", None) is not None:  # as all have that draw
+                    variable._initializer = _any_numbers
+    except ValueError:  # Keras': a variable of a given value was made
+        return build()
+    return build() if scope.state_mapping else backbone
+
+
+def _any_numbers(shape: Sequence[int], dtype: str | None = None) -> Any:
+    """As an initializer of Keras: several numbers, since one alone is taken for a constant."""
+    return keras.ops.convert_to_tensor(np.resize(np.linspace(-0.05, 0.05, 101, dtype=np.float32), shape), dtype=dtype)
 
 
 def _given(array: np.ndarray, shape: Sequence[int], dtype: str | None = None) -> Any:
