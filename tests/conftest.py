@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 BACKEND = os.environ.get("KERAS_BACKEND")
+MARK = "pytest.mark.backend"
 WHOLE_FILE = re.compile(r"^pytestmark = \[?pytest\.mark\.backend", re.M)
 ALL_SLOW = re.compile(r"^pytestmark = .*pytest\.mark\.slow\b(?!_)", re.M)
 ALL_SLOW_ON_JAX = re.compile(r"^SLOW_ON_JAX = True", re.M)
@@ -66,7 +67,7 @@ def pytest_ignore_collect(collection_path, config):
     if collection_path.suffix != ".py":
         return None
     text = collection_path.read_text("utf-8")
-    if (BACKEND is None and WHOLE_FILE.search(text)) or (BACKEND is not None and "pytest.mark.backend" not in text):
+    if (BACKEND is None and WHOLE_FILE.search(text)) or (BACKEND is not None and MARK not in text):
         return True
     if config.option.markexpr == "not slow":
         return bool(ALL_SLOW.search(text) or (BACKEND == "jax" and ALL_SLOW_ON_JAX.search(text))) or None
@@ -97,6 +98,11 @@ def pytest_collection_modifyitems(config, items):
     if not wanted:
         needed = "set KERAS_BACKEND=jax or torch" if BACKEND is None else "unset KERAS_BACKEND"
         pytest.exit(f"none of the chosen tests runs in this process: {needed}", returncode=4)
+    unseen = {item.path for item in left_out if BACKEND is None and MARK not in item.path.read_text("utf-8")}
+    if unseen:
+        pytest.exit(
+            f"no process would run what is marked in {sorted(map(str, unseen))}: write {MARK} there", returncode=4
+        )
     config.hook.pytest_deselected(items=left_out)
     # First what takes longest: at the end it would leave one of two processes alone.
     items[:] = sorted(wanted, key=lambda item: "stress" not in item.path.parts)
