@@ -6,8 +6,9 @@
 It takes runs whose encoder and decoder have Marian's shape: those of `seq2seq/small` with widths that agree, and
 folders of MarianMT that were trained on. Sources and targets get one table of pieces, since CTranslate2 knows no other:
 what only the other side has is never met, or never answered. Both begin an answer with zeros, so that what the start is
-told by is moved into the first position. Padding has no share of what is likely, so that scores differ by what the run
-gave it: in a trained one nearly nothing.
+told by is moved into the first position; transformers leaves positions out where it saves a model, so that the folder
+is not to be saved again. Padding has no share of what is likely, so that scores differ by what the run gave it: in a
+trained one nearly nothing.
 """
 
 from __future__ import annotations

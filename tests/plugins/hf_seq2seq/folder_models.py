@@ -35,19 +35,19 @@ class Model:
     config: DecoderConfig
     tokens: dict
 
-    def answers(self, asked):
+    def answers(self, asked, given=None, most=MOST):
         from headstart.engine.generation import generator
 
         search = Search(
             **{name: self.tokens[name] for name in ("start", "end", "pad", "banned")},
-            most=MOST,
+            most=most,
             beams=asked.get("num_beams", 1),
             length_penalty=asked.get("length_penalty", 1.0),
             until=UNTIL[asked.get("early_stopping", False)],
             answers=asked.get("num_return_sequences", 1),
             least=asked.get("min_new_tokens", 0),
         )
-        return generator(self.network, Continues(self.config, search))(inputs())
+        return generator(self.network, Continues(self.config, search))(given or inputs())
 
 
 def inputs():

@@ -22,6 +22,8 @@ RUN = "run"
 """The folder of the run that `--then-fit` makes."""
 MARK = "headstart rank"
 """Stands in the JSON file, which says that the folder is one of ours."""
+LINES = 18
+"""Names that stand beside a plot at their own distance; more stand closer."""
 POINT, BEST, MET = "#0b6fb8", "#d1495b", "#9aa5b1"
 
 
@@ -59,39 +61,36 @@ def cost(row: Row) -> float | None:
 
 
 def draw_png(ranking: Ranking, dpi: int = 120) -> bytes:
-    """The deciding score over the cost of a sample, with intervals; the recommended source stands out."""
+    """The deciding score over the cost of a sample, with intervals, the sources by number in their order, which their
+    names beside the plot have too: points lie close. The recommended one stands out."""
     logging.getLogger("matplotlib.font_manager").setLevel(logging.WARNING)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter
 
     by = ranking.by
-    figure = Figure(figsize=(8, 5), facecolor="white", layout="constrained")
+    figure = Figure(figsize=(10, 5), facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     axis = figure.subplots()
     shown = [row for row in ranking.rows if by.short_name in row.scores and cost(row) is not None]
-    costs = [value for row in shown if (value := cost(row)) is not None]
-    middle = (min(costs) * max(costs)) ** 0.5 if costs else 0.0  # of a logarithmic axis
-    for row in shown:
+    names = [
+        Path(row.candidate.name).name if Path(row.candidate.name).exists() else row.candidate.name for row in shown
+    ]
+    for number, (row, name) in enumerate(zip(shown, names, strict=True), start=1):
         found, across = row.scores[by.short_name], cost(row) or 0.0
         colour = MET if row.met else BEST if row is ranking.recommended else POINT
         reach = [[max(found.value - found.interval[0], 0.0)], [max(found.interval[1] - found.value, 0.0)]]
         axis.errorbar([across], [found.value], yerr=reach, fmt="o", color=colour, capsize=3)
-        right = across > middle  # names of the right half stand on the left of their points, or they would be cut off
-        axis.annotate(
-            row.candidate.name,
-            (across, found.value),
-            xytext=(-7 if right else 7, 5),
-            textcoords="offset points",
-            ha="right" if right else "left",
-            fontsize="small",
-            color=colour,
-        )
+        shape: dict[str, Any] = {"fontsize": "small", "color": colour}
+        axis.annotate(str(number), (across, found.value), xytext=(5, 3), textcoords="offset points", **shape)
+        told = name if names.count(name) == 1 else row.candidate.name
+        down = 1 - (number - 0.5) / max(len(shown), LINES)
+        axis.text(1.02, down, f"{number}  {told}", transform=axis.transAxes, va="center", **shape)
     if shown:
         axis.set_xscale("log")
         for ticks in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
             ticks(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.margins(x=0.1, y=0.12)
+        axis.margins(x=0.06, y=0.12)
     else:
         axis.text(0.5, 0.5, f"no source has both a {by.short_name} and a cost", ha="center", transform=axis.transAxes)
     axis.set_xlabel(f"milliseconds a sample, here, on {ranking.backend}")
@@ -111,6 +110,7 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #27313b; max-width: 72rem; m
 h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem }
 .scroll { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { text-align: left; padding: .3rem .7rem; border-bottom: 1px solid #dde3e8; vertical-align: top }
+td:first-child { overflow-wrap: anywhere; min-width: 9rem }
 td.number, th.number { text-align: right; white-space: nowrap } small { color: #5d6b78 }
 tr.best { background: #fdf0f1 } .reason { background: #f4f7f9; padding: .8rem 1rem; border-left: 4px solid #d1495b }
 img { max-width: 100%; height: auto }
