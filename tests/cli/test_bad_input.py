@@ -39,36 +39,42 @@ def fit(headstart):
     return lambda *arguments, **more: headstart("fit", *arguments, **more)
 
 
+@pytest.fixture
+def refuse(here):
+    """As `fit`, in this process, for what is refused before a framework is loaded."""
+    return lambda *arguments, **more: here("fit", *arguments, **more)
+
+
 def test_a_path_that_is_not_there(fit, tmp_path):
     refused(fit(tmp_path / "photos", *SMALL), 2, "no such", "photos")
 
 
-def test_an_unknown_name_gets_a_suggestion(fit):
-    refused(fit("digits", "--backbone", "efficientnet_lite/lite7"), 2, "did you mean efficientnet_lite/lite")
+def test_an_unknown_name_gets_a_suggestion(refuse):
+    refused(refuse("digits", "--backbone", "efficientnet_lite/lite7"), 2, "did you mean efficientnet_lite/lite")
 
 
-def test_all_problems_come_in_one_message(fit):
-    done = fit("digits", "--strategy", "lp_tf", "--augment", "clasic", "--head", "mpl", "--set", "epochs=0")
+def test_all_problems_come_in_one_message(refuse):
+    done = refuse("digits", "--strategy", "lp_tf", "--augment", "clasic", "--head", "mpl", "--set", "epochs=0")
     refused(done, 2, "lp_ft", "classic", "mlp", "epochs", "4 problems")
 
 
-def test_an_option_with_nothing_to_act_on_is_refused_before_the_data_is_read(fit, tmp_path):
-    done = fit(tmp_path, *SMALL, "--set", "strategy.epochs=5")
+def test_an_option_with_nothing_to_act_on_is_refused_before_the_data_is_read(refuse, tmp_path):
+    done = refuse(tmp_path, *SMALL, "--set", "strategy.epochs=5")
     refused(done, 2, "strategy.epochs (--set): 5 has nothing to act on", "probe (closed form)", "leave it out")
 
 
-def test_an_empty_folder(fit, tmp_path):
-    refused(fit(tmp_path, *SMALL), 3, str(tmp_path))
+def test_an_empty_folder(refuse, tmp_path):
+    refused(refuse(tmp_path, *SMALL), 3, str(tmp_path))
 
 
-def test_one_class(fit, tmp_path):
-    refused(fit(folder(tmp_path / "pets", cat=8), *SMALL), 3, "'cat'", "two classes")
+def test_one_class(refuse, tmp_path):
+    refused(refuse(folder(tmp_path / "pets", cat=8), *SMALL), 3, "'cat'", "two classes")
 
 
-def test_an_unreadable_file_is_named(fit, tmp_path):
+def test_an_unreadable_file_is_named(refuse, tmp_path):
     pets = folder(tmp_path / "pets", cat=8, dog=8)
     (pets / "cat" / "broken.png").write_bytes(b"this is no picture")
-    refused(fit(pets, *SMALL), 3, "cat/broken.png")
+    refused(refuse(pets, *SMALL), 3, "cat/broken.png")
 
 
 def test_a_wrong_weights_file_says_which_arrays_differ(fit, tmp_path):
@@ -101,25 +107,25 @@ def test_no_backend_says_what_to_install(fit, tmp_path):
     refused(fit("digits", *SMALL, PYTHONPATH=str(tmp_path)), 2, "no backend", "headstart[jax]", "headstart[torch]")
 
 
-def test_an_unknown_backend(fit):
-    refused(fit("digits", *SMALL, "--backend", "tensorflow"), 2, "tensorflow", "jax or torch")
+def test_an_unknown_backend(refuse):
+    refused(refuse("digits", *SMALL, "--backend", "tensorflow"), 2, "tensorflow", "jax or torch")
 
 
-def test_a_run_folder_that_is_taken(fit, tmp_path):
+def test_a_run_folder_that_is_taken(refuse, tmp_path):
     (tmp_path / "note.txt").write_text("mine")
-    refused(fit("digits", *SMALL, "--out", tmp_path), 2, "not empty", str(tmp_path))
+    refused(refuse("digits", *SMALL, "--out", tmp_path), 2, "not empty", str(tmp_path))
     assert (tmp_path / "note.txt").read_text() == "mine"
 
 
-def test_a_run_folder_that_cannot_be_made(fit, tmp_path):
+def test_a_run_folder_that_cannot_be_made(refuse, tmp_path):
     """A file in the way, since the tests may run as a user whom no permission stops."""
     (tmp_path / "file").write_text("")
-    refused(fit("digits", *SMALL, "--out", tmp_path / "file" / "run"), 1, str(tmp_path / "file"))
+    refused(refuse("digits", *SMALL, "--out", tmp_path / "file" / "run"), 1, str(tmp_path / "file"))
 
 
-def test_a_run_folder_that_is_a_link_to_nowhere(fit, tmp_path):
+def test_a_run_folder_that_is_a_link_to_nowhere(refuse, tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    done = fit("digits", *SMALL, "--out", tmp_path / "link")
+    done = refuse("digits", *SMALL, "--out", tmp_path / "link")
     refused(
         done, 1, f"cannot write {tmp_path}/link: {tmp_path}/link is a link to {tmp_path}/nowhere, which is not there"
     )
@@ -154,9 +160,9 @@ def test_no_space_for_the_run_folder(fit, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_something_that_is_not_a_run(headstart, tmp_path):
-    refused(headstart("predict", tmp_path, tmp_path), 2, "not a finished run")
-    refused(headstart("evaluate", tmp_path / "none"), 2, "no such run")
+def test_something_that_is_not_a_run(here, tmp_path):
+    refused(here("predict", tmp_path, tmp_path), 2, "not a finished run")
+    refused(here("evaluate", tmp_path / "none"), 2, "no such run")
 
 
 def test_debug_shows_the_traceback(fit):
@@ -165,9 +171,9 @@ def test_debug_shows_the_traceback(fit):
     assert "Traceback" in done.stderr
 
 
-def test_a_run_to_go_on_with_that_is_not_there_and_one_that_is_named_beside_something_else(fit, tmp_path):
+def test_a_run_to_go_on_with_that_is_not_there_and_one_that_is_named_beside_something_else(refuse, tmp_path):
     nowhere = tmp_path / "nowhere"
-    refused(fit("--continue", nowhere), 2, f"no such run: {nowhere}", "the folder of a finished run")
-    refused(fit("digits", "--head-from", nowhere), 2, "head_from (flag --head-from)", f"no such run: {nowhere}")
-    done = fit("--continue", nowhere, "--backbone", "efficientnet_lite/lite0", "--resume")
+    refused(refuse("--continue", nowhere), 2, f"no such run: {nowhere}", "the folder of a finished run")
+    refused(refuse("digits", "--head-from", nowhere), 2, "head_from (flag --head-from)", f"no such run: {nowhere}")
+    done = refuse("--continue", nowhere, "--backbone", "efficientnet_lite/lite0", "--resume")
     refused(done, 2, "flag --backbone says efficientnet_lite/lite0", f"--continue {nowhere}", "--resume", "2 problems")

@@ -1,4 +1,4 @@
-"""`headstart cache` as a user meets it: a process, its output and its exit code."""
+"""`headstart cache` as a user meets it: its output and its exit code."""
 
 import hashlib
 import json
@@ -21,9 +21,9 @@ def root(tmp_path):
 
 
 @pytest.fixture
-def cache(root, headstart):
+def cache(root, here):
     """Runs `headstart cache ...` on this test's own cache."""
-    return lambda *arguments, **variables: headstart("cache", *arguments, HEADSTART_CACHE=str(root), **variables)
+    return lambda *arguments, **variables: here("cache", *arguments, HEADSTART_CACHE=str(root), **variables)
 
 
 @pytest.fixture

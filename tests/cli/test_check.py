@@ -142,7 +142,8 @@ def test_data_that_cannot_be_opened_is_a_finding_and_a_wrong_name_is_usage(tmp_p
 
 def test_no_framework_is_loaded_for_it():
     code = (
-        "import sys; from headstart_cli.main import run_arguments; code = run_arguments(['check', 'digits']); "
+        "import sys; from headstart_cli.main import run_arguments; "
+        "code = run_arguments(['check', 'digits', '--limit', '60']); "
         "print(code, sorted({'keras', 'jax', 'torch', 'tensorflow'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

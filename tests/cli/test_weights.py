@@ -1,8 +1,7 @@
-"""`headstart weights` as a user meets it: a process, its output and its exit code."""
+"""`headstart weights` as a user meets it: its output and its exit code."""
 
 import importlib.metadata
 import json
-import os
 import subprocess
 import sys
 
@@ -12,25 +11,10 @@ FILE = "efficientnet-lite0-57934424.pth"
 
 
 @pytest.fixture
-def weights(tmp_path):
+def weights(here, tmp_path):
     """Runs `headstart weights ...` with a store of this test's own."""
-
-    def run(*arguments, **variables):
-        environment = {
-            **{name: value for name, value in os.environ.items() if name != "HEADSTART_WEIGHTS"},
-            "HEADSTART_HOME": str(tmp_path / "home"),
-            "KERAS_HOME": str(tmp_path / "keras"),
-            **variables,
-        }
-        return subprocess.run(
-            [sys.executable, "-c", "from headstart_cli.main import run; run()", "weights", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environment,
-        )
-
-    return run
+    own = {"HEADSTART_HOME": str(tmp_path / "home"), "KERAS_HOME": str(tmp_path / "keras")}
+    return lambda *arguments, **variables: here("weights", *arguments, **own, **variables)
 
 
 def test_list_shows_licence_size_and_place(weights):

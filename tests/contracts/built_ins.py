@@ -5,11 +5,13 @@ from functools import cache
 
 from headstart.registry import load_registry
 
+loaded = cache(load_registry)
+
 
 @cache
 def built_ins(kind):
     """Every offer of a kind that the distribution `headstart` brings."""
-    registry = load_registry()
+    registry = loaded()
     return tuple(spec for spec in registry.specs(kind) if registry.provenance(spec).distribution == "headstart")
 
 

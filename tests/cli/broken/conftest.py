@@ -1,4 +1,4 @@
-"""Broken plugins, each a project of its own that pip builds and installs: no two fail alike.
+"""Broken plugins, each a project of its own that is built and that pip installs: no two fail alike.
 
 A test that has the argument `broken` runs for each, `failing` for those that are left out, `named` for those whose
 names are theirs alone, `training` for those beside which a fit is possible. `site` is the folder with all of them.
@@ -28,6 +28,14 @@ dependencies = ["headstart"]
 
 [tool.hatch.build.targets.wheel]
 only-include = ["{module}.py"]
+"""
+
+BUILD_EACH = """
+import os, sys
+from hatchling.build import build_wheel
+for folder in sys.argv[2:]:
+    os.chdir(folder)
+    build_wheel(sys.argv[1])
 """
 
 HEADER = """
@@ -140,12 +148,15 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
     """The folder that pip installed every broken plugin into, in one go; then some are damaged."""
-    sources = tmp_path_factory.mktemp("sources")
+    sources, wheels = tmp_path_factory.mktemp("sources"), tmp_path_factory.mktemp("wheels")
     site = tmp_path_factory.mktemp("installed") / "site"
     for each in ALL:
         each.write_project(sources / each.kind)
-    options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-index", "--no-build-isolation")
-    command = (sys.executable, "-m", "pip", "install", *options, "--target", site, *sources.iterdir())
+    building = (sys.executable, "-c", BUILD_EACH, wheels, *sources.iterdir())  # pip would start two processes for each
+    done = subprocess.run([*map(str, building)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-index")
+    command = (sys.executable, "-m", "pip", "install", *options, "--target", site, *wheels.iterdir())
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     for each in ALL:

@@ -334,8 +334,18 @@ def test_the_step_that_is_not_finite_is_named_and_changes_nothing(case, backend,
     assert len(ours.logits) == 8 * (theirs.failure.step - 1)
 
 
-@pytest.mark.parametrize("update", [Sgd(), Sgd(0.9), RmsProp()], ids=str)
-@pytest.mark.parametrize("what", ["loss", "gradient"])
+@pytest.mark.parametrize(
+    ("what", "update"),
+    [
+        ("loss", Sgd(0.9)),
+        ("gradient", RmsProp()),
+        *(
+            pytest.param(what, update, marks=pytest.mark.slow_on_jax)
+            for what, update in (("loss", Sgd()), ("loss", RmsProp()), ("gradient", Sgd()), ("gradient", Sgd(0.9)))
+        ),
+    ],
+    ids=str,
+)
 def test_whatever_the_optimizer_is_a_step_that_is_not_finite_changes_nothing(case, backend, what, update):
     given, targets = samples(), labels()
     if what == "loss":

@@ -124,9 +124,13 @@ def verify_single(stage, rules):
 @pytest.mark.parametrize(
     ("kernel", "strides", "padding", "size"),
     [
-        *((3, 1, "same", (8, 8)), (3, 2, "same", (8, 8)), (3, 2, "same", (9, 8)), (5, 2, "same", (8, 9))),
-        *((5, 2, "valid", (9, 9)), (4, 1, "same", (9, 9)), (5, 1, "same", (9, 8)), (5, 1, "valid", (8, 9))),
-        *(((3, 5), 1, "same", (7, 9)), (2, 3, "same", (9, 8)), (1, 2, "valid", (8, 8)), (5, 1, "same", (4, 3))),
+        *((3, 1, "same", (8, 8)), (3, 2, "same", (9, 8)), (5, 2, "same", (8, 9)), (4, 1, "same", (9, 9))),
+        *((5, 1, "valid", (8, 9)), ((3, 5), 1, "same", (7, 9)), (2, 3, "same", (9, 8)), (1, 2, "valid", (8, 8))),
+        (5, 1, "same", (4, 3)),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow_on_jax)
+            for each in ((3, 2, "same", (8, 8)), (5, 2, "valid", (9, 9)), (5, 1, "same", (9, 8)))
+        ),
     ],
 )
 def test_a_depthwise_convolution(rules, kernel, strides, padding, size):

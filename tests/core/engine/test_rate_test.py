@@ -37,7 +37,7 @@ def test_batches_are_put_together_as_those_of_a_run(network, training):
 
 
 def test_the_loss_falls_and_then_rises_until_it_is_stopped(network, training):
-    rates = np.geomspace(1e-4, 10.0, 300)
+    rates = np.geomspace(1e-4, 10.0, 150)
     found = measure_rates(phase("low", "middle", "top", "head"), training(network), rates, planned=4e-3)
     curve = found.curve
 

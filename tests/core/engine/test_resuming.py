@@ -86,11 +86,14 @@ CASES = {
 }
 ON_BOTH = ("dropout", "two phases")
 """What is tried on JAX too where time is short: each of its cases compiles its own functions."""
+PLAIN = ("linear head", "sgd", "momentum", "rmsprop")
+"""Of which others have all that is kept and more, and the test below the moments."""
 
 
 def _marked(names):
-    """On JAX all but ON_BOTH are slow."""
-    slow = [name not in ON_BOTH and os.environ.get("KERAS_BACKEND") == "jax" for name in names]
+    """PLAIN ones are slow, and on JAX all but ON_BOTH."""
+    on_jax = os.environ.get("KERAS_BACKEND") == "jax"
+    slow = [name in PLAIN or (on_jax and name not in ON_BOTH) for name in names]
     return [
         pytest.param(name, marks=(pytest.mark.slow,) if is_slow else ())
         for name, is_slow in zip(names, slow, strict=True)

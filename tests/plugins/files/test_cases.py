@@ -58,8 +58,12 @@ def packed(root, archives):
         shutil.rmtree(root / folder)
 
 
-def opened(reference, case):
-    registry = load_registry()
+@pytest.fixture(scope="module")
+def registry():
+    return load_registry()
+
+
+def opened(registry, reference, case):
     settings, labelled = case.get("settings", {}), case.get("labelled", True)
     spec = registry.get("datasets", case["kind"]) if "kind" in case else registry.resolve_dataset(str(reference)).spec
     lists = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
@@ -72,7 +76,7 @@ def told(records):
 
 
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
-def test_a_case_comes_to_what_it_says(file, tmp_path, monkeypatch):
+def test_a_case_comes_to_what_it_says(registry, file, tmp_path, monkeypatch):
     case = tomllib.loads(file.read_text("utf-8"))
     written(tmp_path, case["files"])
     packed(tmp_path, case.get("pack", {}))
@@ -80,11 +84,11 @@ def test_a_case_comes_to_what_it_says(file, tmp_path, monkeypatch):
     reference = tmp_path / case["open"]
     if case.get("exit", 0):
         with pytest.raises(HeadstartError) as error:
-            opened(reference, case)
+            opened(registry, reference, case)
         assert error.value.exit_code == case["exit"]
         said = f"{error.value.message} {error.value.hint or ''}"
     else:
-        records = opened(reference, case)
+        records = opened(registry, reference, case)
         said = told(records)
         found = {
             each.key: f"{each.split}: {each.target}" if each.split else each.target or "" for each in records.items
