@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate, cycle
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headstart.events import Event, PhaseDone, RunFinished, to_line
+from headstart.cache import open_cache
+from headstart.errors import HeadstartError
+from headstart.events import Event, PhaseDone, RunFinished
+from headstart.host.discovery import installed_release
 from headstart.specs import Reporter, ReporterRequest, RunView
 from headstart_plugins.reporters import CurvesOptions
 from headstart_plugins.reporters import _phrases as say
@@ -23,6 +30,9 @@ if TYPE_CHECKING:
 TRAIN, VAL, BEST, INK = "#7a8794", "#0b6fb8", "#d1495b", "#27313b"
 WIDTH = 11.0
 HEIGHT = 3.9
+SHOWN = ("phase", "epoch", "train", "val", "best", "strength", "solver")
+"""What curves show of an epoch."""
+KIND, FILE = "figures", "curves.png"
 
 
 def build(request: ReporterRequest) -> Reporter:
@@ -46,15 +56,26 @@ class CurvesReporter:
             return
         epochs = sum(len(phase.epochs) for phase in self._history.phases)
         if epochs and epochs != self._drawn:
-            write_report(run, "curves.png", draw_png(self._history, self._dpi))
+            write_report(run, FILE, draw_png(self._history, self._dpi))
             self._drawn = epochs
 
 
 def draw_png(history: History, dpi: int = 120) -> bytes:
-    """The curves of every phase as a PNG, 11 inches wide at `dpi`, one row for each kind of phase."""
-    events = [each for phase in history.phases for each in (phase.started, *phase.epochs)]
-    events += [each for each in (history.run, *(phase.done for phase in history.phases)) if each is not None]
-    return _drawn(_Shown("\n".join(map(to_line, events)), history), dpi)
+    """The curves of every phase as a PNG, 11 inches wide at `dpi`, one row for each kind of phase.
+
+    A second run with the same figures takes them from the cache: loading matplotlib and drawing are a second.
+    """
+    return _drawn(_Shown(_told(history), history), dpi)
+
+
+def _told(history: History) -> str:
+    """All of a history that its curves show."""
+    run = history.run and (history.run.primary_metric, history.run.samples.get("test") == 0)
+    phases = [
+        [phase.started.phase, [[getattr(epoch, name) for name in SHOWN] for epoch in phase.epochs]]
+        for phase in history.phases
+    ]
+    return json.dumps([run, phases])
 
 
 @dataclass(frozen=True)
@@ -65,12 +86,30 @@ class _Shown:
     history: History = field(compare=False)
 
 
-@lru_cache(maxsize=1)  # a page shows the curves that lie beside it, half a second each
+@lru_cache(maxsize=1)  # a page shows the curves that lie beside it
 def _drawn(shown: _Shown, dpi: int) -> bytes:
+    sources = [Path(source).read_bytes() for source in (__file__, str(say.__file__))]
+    key = {
+        "shown": shown.told,
+        "dpi": dpi,
+        "matplotlib": installed_release("matplotlib"),
+        "sources": hashlib.sha256(b"".join(sources)).hexdigest(),
+    }
+    cache = open_cache()
+    if (folder := cache.get(KIND, key)) is not None:
+        with suppress(OSError):  # another process has removed it
+            return (folder / FILE).read_bytes()
     logging.getLogger("matplotlib.font_manager").setLevel(logging.WARNING)
     buffer = io.BytesIO()
     draw_figure(shown.history).savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    return buffer.getvalue()
+    content = buffer.getvalue()
+
+    def write(empty: Path) -> None:
+        (empty / FILE).write_bytes(content)
+
+    with suppress(HeadstartError):  # a disk that is full keeps no copy
+        cache.add(KIND, key, write, {"figure": "curves", "dpi": dpi})
+    return content
 
 
 def draw_figure(history: History) -> Figure:

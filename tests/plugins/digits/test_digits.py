@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections import Counter
 
 import numpy as np
@@ -63,3 +65,14 @@ def test_their_split_is_to_the_letter_the_one_of_the_time_before_shares_could_be
     assert prepare(digits, kind, build_target_kind(load_registry(), "class"), PrepareOptions(**options)).split.hash == (
         recorded
     )
+
+
+def test_they_are_what_scikit_learn_gives_and_it_is_not_imported_for_them(digits):
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    assert [int(record.target) for record in digits.items] == found.target.tolist()
+    pixels = np.rint(found.images * (255 / 16)).astype(np.uint8)
+    np.testing.assert_array_equal(np.stack([record.payload for record in digits.items]), pixels)
+    read = "import sys; from headstart_plugins.digits._build import _read; _read(); print('sklearn' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", read], text=True) == "False\n"

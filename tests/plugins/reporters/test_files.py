@@ -98,6 +98,24 @@ def test_curves_are_a_picture_of_the_declared_size_with_something_on_it(run):
         assert len(picture.convert("RGB").getcolors(maxcolors=1 << 24)) > 50
 
 
+def test_curves_are_drawn_again_only_where_they_show_something_else(run, monkeypatch):
+    from headstart_plugins.reporters import _curves
+    from headstart_plugins.reporters._history import History
+
+    def drawn(change):
+        _curves._drawn.cache_clear()  # as in another process
+        history = History()
+        for event in run.events():
+            history.hear(change(event) if isinstance(event, EpochDone) else event)
+        return _curves.draw_png(history, 60)
+
+    first = drawn(lambda event: event)
+    monkeypatch.setattr(_curves, "draw_figure", lambda _: pytest.fail("it is drawn"))
+    assert drawn(lambda event: replace(event, seconds=9.0, time=7.0)) == first
+    with pytest.raises(pytest.fail.Exception):
+        drawn(lambda event: replace(event, val={**event.val, "accuracy": 0.5}))
+
+
 def test_curves_hold_every_epoch_at_its_place_and_mark_the_kept_one(run):
     from headstart_plugins.reporters._curves import draw_figure
     from headstart_plugins.reporters._history import History
