@@ -344,8 +344,8 @@ def told() -> str:
         "## What transfer scores are worth",
         "",
         "`tests/benchmarks/ranked.py`: sources in the order of each score beside the test accuracy that `lp_ft` "
-        "reaches from them: weighted Kendall taus, 1 for the same order, with 95 % intervals over resampled sources and "
-        "the number of sources that have the score. `source_accuracy` is what publishers state, `parameters` their "
+        "reaches from them: weighted Kendall taus, 1 for the same order, with 95 % intervals over resampled sources "
+        "and the number of sources that have the score. `source_accuracy` is what publishers state, `parameters` their "
         "number: neither looks at the data.",
         "",
     ]
