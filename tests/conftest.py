@@ -74,14 +74,15 @@ def pytest_ignore_collect(collection_path, config):
     return None
 
 
+@pytest.hookimpl(wrapper=True)
 def pytest_collection():
+    """What is imported and collected stays: no search for garbage has to look through it."""
     gc.disable()
-
-
-def pytest_collection_finish():
-    """What was imported and collected stays: no search for garbage has to look through it."""
-    gc.freeze()
-    gc.enable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # before what -m leaves out

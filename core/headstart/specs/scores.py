@@ -11,7 +11,7 @@ from headstart.specs.base import Spec
 if TYPE_CHECKING:
     import numpy as np
 
-    from headstart.transfer.spectrum import Spectrum
+    from headstart.specs.spectrum import Spectrum
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Observed:
     @cached_property
     def spectrum(self) -> Spectrum:
         """The features along their principal axes: one decomposition, which all scores share."""
-        from headstart.transfer.spectrum import spectrum_of
+        from headstart.specs.spectrum import spectrum_of
 
         return spectrum_of(self.features)
 

@@ -29,6 +29,8 @@ FAMILIES = ((TRANSFER, LABELS), (TWIN,), (CHEAPER, SOURCE))
 is a gain, and the source's, is claimed where both are sure: that is wrong no more often than either alone."""
 BETTER, WORSE, NONE, UNKNOWN = "better", "worse", "no difference seen", "unknown"
 HELPS, HURTS, BOTH = "helps", "hurts", "helps and hurts"
+CLOSE = 0.1
+"""A difference that is not sure is called close where its own p is below this: of few seeds even a large one is not."""
 
 
 @dataclass(frozen=True)
@@ -434,9 +436,13 @@ def _verdict(reader: _Reader, claims: Sequence[Claim]) -> dict[str, Any]:
         UNKNOWN: "not enough is measured to say what transfer is worth here",
         NONE: "no difference between transfer and training from scratch seen",
     }.get(verdict, "")
-    close = [each for each in beside_scratch if each.says == NONE and not each.difference.holds_zero]
+    close = [each for each in beside_scratch if each.kind == TRANSFER and each.says == NONE]
+    close = [each for each in close if each.difference.p is not None and each.difference.p < CLOSE]
     if verdict == NONE and close and not trained:
-        line += f"; {close[0].arm} is close: more than {close[0].difference.count} seeds may tell"
+        found = max(close, key=lambda claim: abs(claim.difference.mean)).difference
+        name = next(claim.arm for claim in close if claim.difference is found)
+        told = amount(found.mean, reader.unit)
+        line += f"; {name} is close, {told} in the mean of {found.count} seeds: more than these may tell"
     if trained:
         arms = ", ".join(dict.fromkeys(each.arm for each in trained))
         line += f"; {arms}: other than scratch by how it is trained, as far as is seen, not by its source"

@@ -67,6 +67,16 @@ def test_an_interval_that_holds_zero_is_no_difference_whatever_the_mean(design_o
     assert found["labels"] == []
 
 
+def test_a_large_difference_of_two_seeds_is_not_sure_and_called_close(design_of, cells_of):
+    """One degree of freedom: t of 0.05 is 12.7."""
+    design = design_of("scratch", "full", fractions=(1.0,), seeds=(0, 1))
+    gains = (0.32, 0.42)
+    cells = cells_of(design, {"scratch": lambda count, seed: 0.5, "full": lambda count, seed: 0.5 + gains[seed]})
+    found = analyse(design, [*cells])
+    assert found["verdict"]["transfer"] == "no difference seen"
+    assert "full is close, +37.0 points in the mean of 2 seeds: more than these may tell" in found["verdict"]["line"]
+
+
 def test_an_interval_that_is_sure_alone_may_not_be_beside_others(design_of, cells_of):
     """p of the one is below 0.05, and three times that is not."""
     gains = (0.04, 0.05, 0.065)
