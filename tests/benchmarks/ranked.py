@@ -3,6 +3,7 @@
     python tests/benchmarks/ranked.py                      # all sets; hours on two cores
     python tests/benchmarks/ranked.py --sets digits --seeds 0
     python tests/benchmarks/ranked.py --show               # only what was measured so far
+    python tests/benchmarks/ranked.py --write              # puts the taus into BENCHMARKS.md, too
 
 The sources of pictures are published networks, one of them cut at four depths, the same from random weights, and three
 of our own: trained from scratch for a short and a longer time, and fine-tuned, on another set. Each is scored by
@@ -31,10 +32,11 @@ from typing import Any
 import numpy as np
 from processes import HEADSTART, HERE
 from scipy.stats import weightedtau
+from sections import markdown_table, with_section
 from sweep import ROOT, show
 
 STAMPS = ROOT / "examples" / "stamps" / "recipe.toml"
-PUBLISHED = HERE / "ranked.json"
+PUBLISHED, REPORT = HERE / "ranked.json", ROOT / "BENCHMARKS.md"
 PLUGIN = HERE / "cut_plugin"
 RESAMPLES = 2000
 LIMIT = 3600
@@ -121,6 +123,8 @@ def main() -> int:
         kept = [each for each in known if each["set"] not in names]
         text = json.dumps({"sets": [*kept, *documents]}, indent=1, allow_nan=False)
         PUBLISHED.write_text(text + "\n", encoding="utf-8")
+    if given.write:
+        REPORT.write_text(with_section(REPORT.read_text("utf-8"), "ranked", told()), encoding="utf-8")
     for problem in failed:
         print(f"FAILED {problem}")
     return 1 if failed or not documents else 0
@@ -138,6 +142,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--image-size", type=int, metavar="N", help="likewise")
     parser.add_argument("--epochs", type=int, metavar="N", help="likewise, of training")
     parser.add_argument("--show", action="store_true", help="measure nothing")
+    parser.add_argument("--write", action="store_true", help="put what ranked.json holds into BENCHMARKS.md")
     return parser.parse_args()
 
 
@@ -327,6 +332,39 @@ def tell(document: Mapping[str, Any]) -> None:
         ],
         title=f"{document['set']}: agreement with lp_ft",
     )
+
+
+def told() -> str:
+    """The taus of all sets that `ranked.json` holds, the best on the first of them first, with what each is of."""
+    found = json.loads(PUBLISHED.read_text("utf-8"))["sets"]
+    orders = [sorted(each["taus"], key=lambda name, taus=each["taus"]: -taus[name]["tau"]) for each in found]
+    names = dict.fromkeys(name for order in orders for name in order)
+    rows = [[name, *(tau_told(each["taus"].get(name)) for each in found)] for name in names]
+    lines = [
+        "## What transfer scores are worth",
+        "",
+        "`tests/benchmarks/ranked.py`: sources in the order of each score beside the test accuracy that `lp_ft` "
+        "reaches from them: weighted Kendall taus, 1 for the same order, with 95 % intervals over resampled sources "
+        "and the number of sources that have the score. `source_accuracy` is what publishers state, `parameters` their "
+        "number: neither looks at the data.",
+        "",
+    ]
+    for each in found:
+        seeds = max(row["seeds"] for row in each["sources"].values())
+        reached = [row["accuracy"] for row in each["sources"].values()]
+        flags, plural = " ".join(each["flags"]), "s" if seeds > 1 else ""
+        lines.append(
+            f"- {each['set']} (`{flags}`), {each['backend']}, {seeds} seed{plural}: {len(reached)} sources, accuracies "
+            f"from {min(reached):.3f} to {max(reached):.3f}"
+        )
+    return "\n".join([*lines, "", markdown_table(("score", *(each["set"] for each in found)), rows)])
+
+
+def tau_told(tau: Mapping[str, Any] | None) -> str:
+    """A tau with its interval and sources; a dash for none."""
+    if tau is None:
+        return "-"
+    return f"{tau['tau']:.2f} ({tau['ci95'][0]:.2f} to {tau['ci95'][1]:.2f}; {tau['sources']})"
 
 
 def figure(value: float | None) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-NAMES = ("strategies", "stress", "chain", "texts", "translated", "accented", "transcribed", "detected", "segmented")
+NAMES = (
+    *("strategies", "stress", "chain", "texts", "translated", "accented", "transcribed", "detected", "segmented"),
+    "ranked",
+)
 
 
 def with_section(text: str, name: str, section: str) -> str:

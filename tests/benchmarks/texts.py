@@ -57,7 +57,7 @@ VAL = 5
 class Study:
     """One table: a set, how many labels, and the arms by name with their flags; TFIDF and SETFIT are no runs of ours.
 
-    `epochs` holds how many there are of fine-tuning, and from scratch, where they are not ten: by number of labels.
+    `epochs` holds how many there are of fine-tuning, and from scratch, where they are not EPOCHS: by number of labels.
     """
 
     dataset: str
@@ -69,6 +69,8 @@ class Study:
     epochs: Mapping[int, int] = field(default_factory=dict)
 
 
+EPOCHS = 10
+"""Of fine-tuning and from scratch, where a study names no other number."""
 TFIDF, SETFIT = "TF-IDF + logistic regression", "SetFit"
 SCRATCH = ("pretrain", "--weights", "none")
 TUNED = ("fit", "--strategy", "lp_ft")
@@ -243,7 +245,7 @@ def encoder_folder() -> Path:
 def ours(given: argparse.Namespace, cell: Cell, table: Path, flags: Sequence[str], backbone: str = MINILM) -> Scores:
     """The same of a run of ours."""
     if "probe" not in flags:
-        flags = (*flags, "--epochs", str(STUDIES[cell.study].epochs.get(cell.labels, 10)))
+        flags = (*flags, "--epochs", str(STUDIES[cell.study].epochs.get(cell.labels, EPOCHS)))
     metrics = run_of(given, cell, (flags[0], str(table), "--backbone", backbone, *flags[1:]))["metrics"]["test"]
     return {name: metrics[name] for name in ("accuracy", "macro_f1")}
 
@@ -267,12 +269,15 @@ def told(name: str, study: Study, found: Mapping[Cell, Scores]) -> str:
                 told_of = f"{arm}, {backend}" if flags else arm
                 rows.append((told_of, *(figure(cells[labels]) for labels in shown)))
     heads = [f"{labels:,} {noun}" if labels else "all" for labels in shown]
+    epochs = [study.epochs.get(labels, EPOCHS) for labels in shown]
+    trained = f"{epochs[0]} epochs" if len(set(epochs)) == 1 else f"{' / '.join(map(str, epochs))} epochs by column"
     return "\n".join(
         [
             f"### {study.title}",
             "",
             f"`tests/benchmarks/texts.py --only {name}`: {study.dataset.rpartition('/')[2]}, {MINILM}; accuracy on "
-            f"{study.test:,} texts of test, mean over seeds, and 95 % interval of the mean (t).",
+            f"{study.test:,} texts of test, mean over seeds, and 95 % interval of the mean (t); {trained} where more "
+            "than a head learns.",
             "",
             markdown_table(("", *heads), rows),
         ]
