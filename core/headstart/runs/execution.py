@@ -19,7 +19,7 @@ from headstart.data.order import batches
 from headstart.data.split_file import write_split
 from headstart.documents import plain
 from headstart.engine.batch import bytes_a_row, filled_together, rows_within, take
-from headstart.engine.device import forward, score_step
+from headstart.engine.device import compiles_each_shape, forward, score_step
 from headstart.engine.features.decision import KEY, EngineDecision
 from headstart.engine.features.export import Exporters
 from headstart.engine.features.extract import trial_batch
@@ -80,7 +80,9 @@ RELOADED = 32
 FEW = 32
 """Samples below which stock layers answer, unless a graph is there: to open another network takes as long."""
 RELOADED_STOCK = 8
-"""So many of them are answered on stock layers, all of them as those that are scored: in an engine, or lowered."""
+"""So many of them are answered on stock layers where those that are scored are answered on lowered ones, or known."""
+BESIDE_GRAPH = 2
+"""So many where these are answered by a graph, which another process made of the network that it built."""
 TOLERANCE = 1e-4
 """Of max(1, standard deviation): design.md, section 4."""
 
@@ -287,7 +289,9 @@ def conclude(
         kept, engine = _kept(extractor.place.cache, keys_in, planned)
         predictor = artefact.predictor
         # what is kept is of a run that verified the same artefact on all RELOADED samples
-        verified(stock_predictor(artefact), RELOADED_STOCK if kept or planned is not None else RELOADED)
+        graph = not kept and planned is not None and planned.export is not None
+        few = BESIDE_GRAPH if graph else RELOADED_STOCK if kept or planned is not None else RELOADED
+        verified(stock_predictor(artefact, few), few)
         if planned is not None and not kept:
             predictor, engine = predictor_in_engine(extractor, artefact, planned)
             verified(predictor, RELOADED)
@@ -378,16 +382,17 @@ def answering_engine(extractor: FeatureExtractor, artefact: Artefact, count: int
     return None if extractor.has_stock_layers or count < FEW else extractor.native
 
 
-def stock_predictor(artefact: Artefact) -> Predictor:
-    """What answers about raw samples on stock layers: backbone and head apart, as engines are held against the former,
-    so that nothing is compiled twice."""
+def stock_predictor(artefact: Artefact, count: int) -> Predictor:
+    """What answers about `count` raw samples on stock layers: backbone and head apart, as engines are held against the
+    former, so that nothing is compiled twice; where nothing is compiled, no more rows a call than there are."""
     stock = artefact.predictor
     if isinstance(artefact.task, FeedsTargets | Generates):
         return stock
+    sizes = stock.sizes if compiles_each_shape() else (min(count, stock.sizes[-1]),)
     network = artefact.network
     stop = len(network.stages) - 1
     backbone, head = forward(network, 0, stop), forward(network, stop, stop + 1)
-    return dataclasses.replace(stock, forward=lambda batch: head(backbone(batch)))
+    return dataclasses.replace(stock, forward=lambda batch: head(backbone(batch)), sizes=sizes)
 
 
 def predictor_in_engine(
