@@ -335,10 +335,17 @@ def tell(document: Mapping[str, Any]) -> None:
 
 
 def told() -> str:
-    """The taus of all sets that `ranked.json` holds, the best on the first of them first, with what each is of."""
-    found = json.loads(PUBLISHED.read_text("utf-8"))["sets"]
-    orders = [sorted(each["taus"], key=lambda name, taus=each["taus"]: -taus[name]["tau"]) for each in found]
-    names = dict.fromkeys(name for order in orders for name in order)
+    """The taus of all sets that `ranked.json` holds with what each is of, the best in the mean first, scores that few
+    sources have last."""
+    places = [target.name for target in SETS]
+    found = sorted(json.loads(PUBLISHED.read_text("utf-8"))["sets"], key=lambda each: places.index(each["set"]))
+
+    def order(name: str) -> tuple[bool, float]:
+        taus = [each["taus"][name] for each in found if name in each["taus"]]
+        is_rare = all(2 * tau["sources"] < len(each["sources"]) for tau, each in zip(taus, found, strict=False))
+        return is_rare, -float(np.mean([tau["tau"] for tau in taus]))
+
+    names = sorted({name for each in found for name in each["taus"]}, key=order)
     rows = [[name, *(tau_told(each["taus"].get(name)) for each in found)] for name in names]
     lines = [
         "## What transfer scores are worth",
