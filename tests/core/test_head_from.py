@@ -1,5 +1,7 @@
 """`--head-from RUN`: a new head keeps what another run's head knows of the classes that stay."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pytest
 
@@ -287,19 +289,25 @@ def test_what_does_not_fit_the_head_is_told_before_data_is_read(make, finished, 
         make(finished.pictures, **settings)
 
 
-def test_a_backbone_with_other_options_is_refused(make, finished, small_registry):
-    from dataclasses import replace
+@dataclass(frozen=True)
+class Shape:
+    width: int = 2
+    dropout: float = 0.1
 
+
+def test_a_backbone_with_other_options_is_refused_but_for_those_of_training(make, finished, small_registry):
     from headstart.recipes.head_source import check_head_source, open_head_source
 
     resolved = make(finished.pictures).resolved
     source = open_head_source(str(finished.run.path), small_registry)
-    other = replace(source, blueprint=replace(source.blueprint, backbone_options={"width": 2}))
+    spec = replace(source.blueprint.backbone, gradient_options=("dropout",))
+    other = replace(source, blueprint=replace(source.blueprint, backbone=spec, backbone_options=Shape()))
     given = {"task": resolved.task, "head": resolved.head}
 
     check_head_source(source, resolved, resolved.options, **given)
-    with pytest.raises(UsageError, match=r"was learned on small/net with \{'width': 2\}, and here it has"):
-        check_head_source(other, resolved, resolved.options, **given)
+    check_head_source(other, resolved, {"backbone": Shape(dropout=0.3)}, **given)
+    with pytest.raises(UsageError, match=r"was learned on small/net with Shape\(width=2, .*and here it has .*width=3"):
+        check_head_source(other, resolved, {"backbone": Shape(width=3)}, **given)
 
 
 def test_a_folder_without_a_finished_run_is_told_with_the_way_on(make, other, tmp_path):

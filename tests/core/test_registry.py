@@ -227,6 +227,10 @@ BROKEN = {
         TASK.replace("GIVEN", "gradient_options=('blur',)"),
         "PLUGIN/guess: gradient_options names 'blur', not one of its options: dropout",
     ),
+    "an option of a backbone that only training reads, and that is none": (
+        BACKBONE.replace("weights=()", "weights=(), gradient_options=('blur',)"),
+        "gradient_options names 'blur', not one of its options",
+    ),
     "one name where a list of options is due": (
         TASK.replace("GIVEN", "gradient_options='dropout'"),
         "PLUGIN/guess: gradient_options",

@@ -121,6 +121,7 @@ def _backbone_problems(spec: BackboneSpec) -> Iterable[str]:
         if backend not in BACKENDS:
             yield f"refuses names {backend!r}; backends are {', '.join(BACKENDS)}"
     yield from _value_problems(spec, plain=("preprocess", "tiny", "given"))
+    yield from _option_names(spec, "gradient_options")
     if spec.reading is not None:
         yield from (f"reading: {problem}" for problem in _value_problems(spec.reading, plain=("options",)))
     for weights in spec.weights:
@@ -170,8 +171,13 @@ def _input_problems(spec: InputSpec) -> Iterable[str]:
 
 
 def _task_problems(spec: TaskSpec) -> Iterable[str]:
+    return _option_names(spec, "gradient_options", "answer_options")
+
+
+def _option_names(spec: Spec, *listed: str) -> Iterable[str]:
+    """What fields list that is no option of `spec`."""
     names = [option.name for option in fields(spec.options)]
-    for field in ("gradient_options", "answer_options"):
+    for field in listed:
         for name in [each for each in getattr(spec, field) if each not in names]:
             yield f"{field} names {name!r}, not one of its options: {', '.join(names) or 'it has none'}"
 

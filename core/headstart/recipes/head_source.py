@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +73,18 @@ def check_head_source(
             f"the head of {run} was learned on {theirs.backbone.name}, and the backbone is {backbone.name}",
             hint="leave out --backbone: that of the run is taken; or leave out --head-from",
         )
-    if options.get("backbone") not in (None, theirs.backbone_options):
+    given = options.get("backbone")
+    if given is not None and _shape(given, theirs.backbone) != _shape(theirs.backbone_options, theirs.backbone):
         raise UsageError(
             f"the head of {run} was learned on {theirs.backbone.name} with {theirs.backbone_options}, and here it has "
-            f"{options['backbone']}",
+            f"{given}",
             hint="use the same options, or leave out --backbone: that of the run is taken",
         )
+
+
+def _shape(options: Any, backbone: BackboneSpec) -> dict[str, Any]:
+    """The options that features depend on."""
+    return {name: value for name, value in asdict(options).items() if name not in backbone.gradient_options}
 
 
 def _builder(backbone: BackboneSpec) -> str:

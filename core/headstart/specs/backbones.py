@@ -292,6 +292,8 @@ class BackboneSpec(Spec):
     any_length: bool = False
     reading: Reading | None = None
     """How the samples were read that it learned from: that holds where the user says nothing else."""
+    gradient_options: tuple[str, ...] = ()
+    """Options that training by gradient alone reads, such as dropout: a head fits whatever they are."""
 
     def default_options(self) -> Any:
         """The options that it is built with where the user says nothing."""

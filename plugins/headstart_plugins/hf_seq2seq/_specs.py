@@ -27,5 +27,6 @@ REGISTERED = BackboneSpec(
     family="transformer",
     any_length=True,
     tiny=TINY,
+    gradient_options=("dropout",),
 )
 """The one that artefacts of all folders are built from again."""

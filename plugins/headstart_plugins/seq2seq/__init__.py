@@ -99,5 +99,6 @@ def register_backbones() -> Iterable[BackboneSpec]:
             family="transformer",
             any_length=True,
             tiny={"layers": 2, "width": 16, "heads": 2, "hidden": 32},
+            gradient_options=("dropout",),
         )
     ]

@@ -107,7 +107,13 @@ def test_a_child_keeps_what_its_parent_knows_and_says_what_is_new(parent, tmp_pa
     pairs(table, 80, seed=3)
     table.write_text(table.read_text("utf-8").replace("guardar", "xardín"), encoding="utf-8")
     run = fitted(
-        table, tmp_path / "child", backbone=str(parent.path), head_from=str(parent.path), strategy="lp_ft", epochs=1
+        table,
+        tmp_path / "child",
+        backbone=str(parent.path),
+        head_from=str(parent.path),
+        strategy="lp_ft",
+        epochs=1,
+        sets=("backbone.dropout=0.3", "task.dropout=0.3"),
     )
     told = " ".join(json.loads((run.path / "result.json").read_text())["notes"])
     assert re.search(r"the head goes on from .*: it keeps \d+ .*, adds \d+", told)
