@@ -81,13 +81,13 @@ def parse_tables(recipe: Recipe, used: Mapping[str, Spec], problems: Problems) -
         values = {key: value for name in spellings(table, spec) for key, value in recipe.table(name).items()}
         if isinstance(spec, InputSpec):
             values.pop(KIND, None)  # chooses the input kind itself
-        given = spec.given if isinstance(spec, BackboneSpec) else {}
+        given, trained = (spec.given, spec.gradient_options) if isinstance(spec, BackboneSpec) else ({}, ())
         options[table], wrong = parse_options(spec.options, {**given, **values}, table, spec.name)
         problems.extend(wrong)
         fixed, _ = parse_options(spec.options, given, table, spec.name)
         for name in given if fixed and options[table] else ():
-            # what the reference fixes can be repeated, as a run's recipe does
-            if getattr(options[table], name) != getattr(fixed, name):
+            # what the reference fixes can be repeated, as a run's recipe does; how it was trained it does not fix
+            if name not in trained and getattr(options[table], name) != getattr(fixed, name):
                 message = f"differs from what {spec.name} fixes"
                 problems.report(f"{table}.{name}", message, "leave it out; it is read from the backbone's reference")
     return options

@@ -145,7 +145,7 @@ def test_a_decoder_that_is_frozen_stays_as_it_was(parent, tmp_path, fitted, pair
     assert any(not np.array_equal(before[name], after[name]) for name in before if not name.startswith("head/"))
 
 
-def test_low_rank_updates_reach_into_a_decoder_and_chrf_chooses_where_asked(parent, tmp_path, fitted, pairs):
+def test_low_rank_updates_reach_into_a_decoder(parent, tmp_path, fitted, pairs):
     from headstart.weights.files import read_safetensors
 
     run = fitted(
@@ -156,7 +156,7 @@ def test_low_rank_updates_reach_into_a_decoder_and_chrf_chooses_where_asked(pare
         strategy="lora",
         epochs=1,
         sets=(
-            *("strategy.rank=2", "strategy.head=true", "task.parent_vocabulary=kept", "task.chrf_on_val=true"),
+            *("strategy.rank=2", "strategy.head=true", "task.parent_vocabulary=kept"),
             'task.freeze=["embeddings"]',
         ),
     )
@@ -168,9 +168,6 @@ def test_low_rank_updates_reach_into_a_decoder_and_chrf_chooses_where_asked(pare
     }
     assert max(ranks.values()) == 2
     assert np.array_equal(before["head/0/embeddings"], after["head/0/embeddings"])
-    epochs = [event for event in read_events(run.path / "events.jsonl") if isinstance(event, EpochDone)]
-    assert run.result["primary_metric"] == "chrf"
-    assert 0 < epochs[-1].val["chrf"] <= 100
 
 
 def test_val_is_translated_after_each_epoch_where_layers_train_in_a_faster_form(tmp_path, fitted, pairs, small):
@@ -180,4 +177,5 @@ def test_val_is_translated_after_each_epoch_where_layers_train_in_a_faster_form(
     run = fitted(table, tmp_path / "wide", epochs=1, small=wide, sets=("task.chrf_on_val=true",))
 
     (epoch,) = [event for event in read_events(run.path / "events.jsonl") if isinstance(event, EpochDone)]
+    assert run.result["primary_metric"] == "chrf"
     assert 0 <= epoch.val["chrf"] <= 100
