@@ -2,11 +2,11 @@
 
     KERAS_BACKEND=torch python tests/benchmarks/box_answers.py
 
-Ours is what `headstart predict` runs: an artefact's predictor, here of NanoDet with its published weights and head, on
-drawn scenes. The control is the same network in ONNX Runtime, a picture at a time, with decoding and suppression in
-numpy and pictures read by Pillow in a thread ahead. Boxes of both are compared. The sides take turns; ratios are of the
-wall, those of the processor stand beside them. Beside it also stands our predictor with its backbone in an engine, as
-`fit` scores its test with.
+Ours is what `headstart predict` runs where pictures are many: an artefact's predictor in the engine that it decides on
+and holds equal to stock layers first, here of NanoDet with its published weights and head, on drawn scenes. The control
+is the same network in ONNX Runtime, a picture at a time, with decoding and suppression in numpy and pictures read by
+Pillow in a thread ahead. Boxes of both are compared. The sides take turns; ratios are of the wall, those of the
+processor stand beside them. Beside it also stand stock layers, which answer where pictures are few.
 """
 
 from __future__ import annotations
@@ -30,27 +30,21 @@ from PIL import Image
 from ratios import FOUND, Ratio, middle, show_ratios, write_ratios
 
 from headstart.artefact import Artefact
-from headstart.cache import Cache
 from headstart.data.ahead import ahead
 from headstart.data.made import made_folder
-from headstart.engine.device import forward
-from headstart.engine.features.decision import EngineDecision
-from headstart.engine.features.export import Exporters
-from headstart.engine.features.extractor import BATCH, FeatureExtractor, Place
 from headstart.engine.network.assemble import backbone_inputs, build_backbone, graft, load_head, load_weights
 from headstart.engine.network.blueprint import BackboneUse, Blueprint
 from headstart.engine.network.network import Network, choose_features
 from headstart.engine.network.saved import save_network
-from headstart.predictor import Predictor
 from headstart.registry import Registry, load_registry
-from headstart.specs import TaskRequest
+from headstart.runs.answering import MANY, predictor_in
+from headstart.specs import EngineSpec, TaskRequest
 
 BACKEND = keras.backend.backend()
 SCORE, OVERLAP = 0.3, 0.6
 """Of an answer."""
 TOLERANCE = 0.01
 """Pixels between the sides of two boxes that are the same one."""
-CACHE_LIMIT = 8 << 30
 
 
 def main() -> None:
@@ -74,7 +68,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help=f"where the ratios go: {FOUND}/box-answers-BACKEND.json")
     parser.add_argument("--size", type=int, default=320, metavar="PIXELS")
     parser.add_argument("--count", type=int, default=200, metavar="N", help="pictures")
-    parser.add_argument("--engine", default="openvino", help="of the predictor beside; none: without it")
+    parser.add_argument("--engine", default="auto", help="as `headstart predict` takes it")
     parser.add_argument("--rounds", type=int, default=5, metavar="N")
     return parser.parse_args()
 
@@ -124,19 +118,18 @@ def compare(files: Sequence[Path], registry: Registry, given: argparse.Namespace
     saved_detector(registry, given.size, scratch / "artefact")
     artefact = Artefact.load(scratch / "artefact", registry=registry)
     by_hand = Control(artefact.network, given.size)
-    sides: dict[str, Callable[[], Any]] = {
-        "ours": lambda: list(artefact.predictor.answers(files)),
-        "by hand": lambda: by_hand.answers(files),
-    }
-    if given.engine != "none":
-        in_engine = with_engine(artefact, registry, given, files, scratch)
-        sides[f"ours in {given.engine}"] = lambda: list(in_engine.answers(files))
-    expected = by_hand.answers(files)
-    apart = {side: difference(artefact, run(), expected) for side, run in sides.items() if side != "by hand"}
-    seconds = in_turn(sides, given.rounds, warm=0)
+    with predictor_in(artefact, given.engine, files, print, count=MANY) as (predictor, engine):
+        sides: dict[str, Callable[[], Any]] = {
+            "ours": lambda: list(predictor.answers(files)),
+            "by hand": lambda: by_hand.answers(files),
+            "ours on stock layers": lambda: list(artefact.predictor.answers(files)),
+        }
+        expected = by_hand.answers(files)
+        apart = {side: difference(artefact, run(), expected) for side, run in sides.items() if side != "by hand"}
+        seconds = in_turn(sides, given.rounds, warm=0)
     rates = {side: [len(files) / each for each in taken["wall"]] for side, taken in seconds.items()}
     told = "; ".join(f"{side} {middle(values, 1)}" for side, values in rates.items())
-    what = f"{len(files)} scenes at {given.size} px to boxes of NanoDet, float32, {BACKEND}"
+    what = f"{len(files)} scenes at {given.size} px to boxes of NanoDet, float32, {BACKEND}, {name_of(engine)}"
     against = "ONNX Runtime, decoding and suppression by hand in numpy"
     row = "D2" if BACKEND == "torch" else "D2j"
 
@@ -163,30 +156,9 @@ def compare(files: Sequence[Path], registry: Registry, given: argparse.Namespace
     ]
 
 
-def with_engine(
-    artefact: Artefact, registry: Registry, given: argparse.Namespace, files: Sequence[Path], scratch: Path
-) -> Predictor:
-    """The artefact's predictor with its backbone in an engine."""
-    network = artefact.network
-    place = Place(Cache(scratch / "cache", CACHE_LIMIT), scratch / "scratch", threads(), print)
-    kind = artefact.kind
-    first = [kind.prepare(kind.read(file, str(file))).tensors["image"] for file in files[:BATCH]]
-    spec = registry.get("engines", given.engine)
-    decision = EngineDecision(spec.name, "float32", threads(), None, False, True, {}, {})
-    extractor = FeatureExtractor(
-        network,
-        network,
-        artefact.blueprint,
-        registry,
-        Exporters(registry),
-        place,
-        {"image": np.stack(first)},
-        artefact=artefact.path,
-        decision=decision,
-    )
-    stop = len(network.stages) - 1
-    backbone, head = extractor.open(stop).compiled, forward(network, stop, stop + 1)
-    return dataclasses.replace(artefact.predictor, forward=lambda batch: head(backbone(batch)), sizes=(BATCH,))
+def name_of(engine: EngineSpec | None) -> str:
+    """How a row calls it."""
+    return "stock layers" if engine is None else f"backbone in {engine.short_name}"
 
 
 class Control:

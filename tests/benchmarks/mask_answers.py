@@ -2,12 +2,13 @@
 
     KERAS_BACKEND=torch python tests/benchmarks/mask_answers.py
 
-Ours is what `headstart predict` runs: an artefact's predictor, here of EfficientNet-Lite0 with its published weights
-below a light head of drawn numbers, which answers in patches of all classes, on drawn scenes. The control is the same
+Ours is what `headstart predict` runs where pictures are many: an artefact's predictor in the engine that it decides on
+and holds equal to stock layers first, here of EfficientNet-Lite0 with its published weights below a light head of drawn
+numbers, which answers in patches of all classes, on drawn scenes. The control is the same
 network in ONNX Runtime, a picture at a time, with pictures read by Pillow in a thread ahead, logits brought to all
 pixels by two products and the highest one taken in numpy. Masks of both are compared. The sides take turns; ratios are
 of the wall, those of the processor stand beside them. Beside it also stand both sides with an indexed PNG made of each
-mask, and our predictor with its backbone in an engine, as `fit` scores its test with.
+mask, and stock layers, which answer where pictures are few.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 import keras
 import numpy as np
 import torch
-from box_answers import threads, with_engine
+from box_answers import name_of, threads
 from box_step import in_turn
 from mask_by_hand import ByHand
 from mask_scenes import enliven, saved, scenes, segmented
@@ -34,6 +35,7 @@ from headstart.artefact import Artefact
 from headstart.data.ahead import ahead
 from headstart.engine.network.network import Network
 from headstart.registry import Registry, load_registry
+from headstart.runs.answering import MANY, predictor_in
 
 BACKEND = keras.backend.backend()
 ALLOWED = 1e-4
@@ -63,7 +65,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help=f"where the ratios go: {FOUND}/mask-answers-BACKEND.json")
     parser.add_argument("--size", type=int, default=256, metavar="PIXELS")
     parser.add_argument("--count", type=int, default=200, metavar="N", help="pictures")
-    parser.add_argument("--engine", default="openvino", help="of the predictor beside; none: without it")
+    parser.add_argument("--engine", default="auto", help="as `headstart predict` takes it")
     parser.add_argument("--rounds", type=int, default=5, metavar="N")
     return parser.parse_args()
 
@@ -76,23 +78,21 @@ def compare(files: Sequence[Path], registry: Registry, given: argparse.Namespace
     artefact = Artefact.load(scratch / "artefact", registry=registry)
     task: Any = artefact.task
     by_hand = Control(artefact.network, given.size)
-    sides: dict[str, Callable[[], Any]] = {
-        "ours": lambda: list(artefact.predictor.answers(files)),
-        "by hand": lambda: list(by_hand.masks(files)),
-        "ours, with PNG": lambda: [len(task.files(each)[".png"]) for each in artefact.predictor.answers(files)],
-        "by hand, with PNG": lambda: [len(indexed(each)) for each in by_hand.masks(files)],
-    }
-    if given.engine != "none":
-        in_engine = with_engine(artefact, registry, given, files, scratch)
-        sides[f"ours in {given.engine}"] = lambda: list(in_engine.answers(files))
-    expected = list(by_hand.masks(files))
-    apart = {
-        side: difference(run(), expected) for side, run in sides.items() if side == "ours" or side.startswith("ours in")
-    }
-    seconds = in_turn(sides, given.rounds, warm=0)
+    with predictor_in(artefact, given.engine, files, print, count=MANY) as (predictor, engine):
+        sides: dict[str, Callable[[], Any]] = {
+            "ours": lambda: list(predictor.answers(files)),
+            "by hand": lambda: list(by_hand.masks(files)),
+            "ours, with PNG": lambda: [len(task.files(each)[".png"]) for each in predictor.answers(files)],
+            "by hand, with PNG": lambda: [len(indexed(each)) for each in by_hand.masks(files)],
+            "ours on stock layers": lambda: list(artefact.predictor.answers(files)),
+        }
+        expected = list(by_hand.masks(files))
+        apart = {side: difference(sides[side](), expected) for side in ("ours", "ours on stock layers")}
+        seconds = in_turn(sides, given.rounds, warm=0)
     rates = {side: [len(files) / each for each in taken["wall"]] for side, taken in seconds.items()}
     told = "; ".join(f"{side} {middle(values, 1)}" for side, values in rates.items())
     what = f"{len(files)} scenes at {given.size} px to masks of Lite0 below lr_aspp, float32, {BACKEND}"
+    what += f", {name_of(engine)}"
     against = "ONNX Runtime, and logits to pixels by hand in numpy"
     row = "S2" if BACKEND == "torch" else "S2j"
 
