@@ -95,7 +95,8 @@ def saved_detector(registry: Registry, size: int, folder: Path) -> None:
     blueprint: Blueprint = use.blueprint(registry)
     kind = blueprint.kind(registry)
     labels = {**weights.head.labels, "size": [size, size], "threshold": SCORE}
-    task = registry.load_target(task_spec, task_spec.build)(TaskRequest(task_spec.options(), labels=labels))
+    options = task_spec.options(across=1.0)  # as by hand, where classes do not meet
+    task = registry.load_target(task_spec, task_spec.build)(TaskRequest(options, labels=labels))
     stages = build_backbone(spec, registry, options=blueprint.backbone_options, inputs=backbone_inputs(kind))
     features = choose_features(spec.features, task_spec.features)
     network = graft(kind, stages, features, task=task, head=weights.head.head, seed=0)
@@ -105,7 +106,7 @@ def saved_detector(registry: Registry, size: int, folder: Path) -> None:
     blueprint = dataclasses.replace(
         blueprint,
         task=task_spec,
-        task_options=task_spec.options(),
+        task_options=options,
         head=weights.head.head,
         labels=task.labels(),
         features=task_spec.features,
