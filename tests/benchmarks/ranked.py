@@ -287,7 +287,8 @@ def summary(target: Target, given: argparse.Namespace) -> dict[str, Any] | None:
         taken = np.array([float(value) for value in values if value is not None])
         value, low, high = tau_with_interval(reached[has], taken)
         taus[name] = {"tau": value, "ci95": [low, high], "sources": int(has.sum())}
-    return {"set": target.name, "flags": list(target.flags), "backend": given.backend, "sources": table, "taus": taus}
+    flags = [each.removeprefix(f"{ROOT}{os.sep}") for each in target.flags]
+    return {"set": target.name, "flags": flags, "backend": given.backend, "sources": table, "taus": taus}
 
 
 LEFT_OUT = ("accuracy", "seeds")
