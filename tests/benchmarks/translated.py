@@ -180,6 +180,7 @@ def told(study: str, found: Mapping[Cell, Scores]) -> str:
                     row += [figure([scores[name] for scores in of_cell]) for name in ("chrf", "bleu")]
                 rows.append(row)
     copied = next(scores["copied"] for scores in found.values() if "copied" in scores)
+    chosen = "" if study == PARENT else " A child keeps the epoch, its start among them, whose answers on val are best."
     heads = [f"{labels or 'all'} pairs, {name}" for labels in shown for name in ("chrF", "BLEU")]
     return "\n".join(
         [
@@ -187,7 +188,8 @@ def told(study: str, found: Mapping[Cell, Scores]) -> str:
             "",
             f"`tests/benchmarks/translated.py --only {study}`: {SETS[study]}, sources of {WORDS[0]} to {WORDS[1]} "
             f"words, those of test seen by no run in any language; chrF and BLEU of sacrebleu, beams of 4, mean "
-            f"over seeds, and 95 % interval of the mean (t). The sources as they are have a chrF of {copied:.1f}.",
+            f"over seeds, and 95 % interval of the mean (t). The sources as they are have a chrF of {copied:.1f}."
+            f"{chosen}",
             "",
             markdown_table(("", *heads), rows),
         ]
