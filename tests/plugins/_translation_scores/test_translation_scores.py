@@ -93,6 +93,14 @@ def test_signatures_are_those_of_sacrebleu():
     assert expected["bleu"].startswith("nrefs:1|case:lc|eff:no|tok:13a|smooth:exp|version:")
 
 
+def test_draws_do_not_depend_on_how_many_are_drawn_at_a_time(monkeypatch):
+    rows = np.random.default_rng(1).integers(0, 50, (70, 3)).astype(np.int32)
+    together = resampled_sums(rows, 5)
+    monkeypatch.setattr("headstart_plugins._segments.MOST_DRAWS", 7 * 70)
+    assert np.array_equal(resampled_sums(rows, 5), together)
+    assert together.std(axis=0).min() > 1
+
+
 def test_formulas_for_resamples_are_those_of_sacrebleu():
     _, references, hypotheses = drawn(60)
     sums = resampled_sums(
