@@ -465,7 +465,7 @@ class Run(Shown):
         cache, kept = open_cache(lost.append), dict[str, Scored]()
         if data is None:
             samples, findings = self._own(split)
-            keys_in = partial(self._kept_as, samples, choice.name, {**asked.task, "tiling": tiling})
+            keys_in = self._kept_as(samples, choice.name, {**asked.task, "tiling": tiling})
             engines = (None, *self.registry.specs("engines"))  # as `fit` came to them, or an evaluation
             kept = kept_scores.found_under(cache, map(keys_in, engines))
         if data is None and len(kept) == len(samples):  # needs no framework
@@ -518,17 +518,17 @@ class Run(Shown):
         return Evaluation(plain(document))
 
     def _kept_as(
-        self, samples: Sequence[Labelled], backend: str, asked: Mapping[str, Any], engine: EngineSpec | None
-    ) -> dict[str, Mapping[str, Any]]:
-        """By split, what scores in `engine`, or of stock layers, of the run's own samples are found by, whose contents
-        were compared with split.csv."""
-        written, files = read_split(self.folder.split), self.artefact.manifest["files"]
-        by = {**kept_scores.made_by(self.registry, backend, available_threads())}
-        by["engine"] = kept_scores.answered_in(engine)
-        said = {name: str(value) for name, value in asked.items() if value is not None}
-        return {
-            each.split: kept_scores.key_of(files, written.only(each.split).rows, by=by, asked=said) for each in samples
-        }
+        self, samples: Sequence[Labelled], backend: str, asked: Mapping[str, Any]
+    ) -> Callable[[EngineSpec | None], Mapping[str, Mapping[str, Any]]]:
+        """By split, what scores of the run's own samples are found by, in an engine or, for None, of stock layers; the
+        contents of the samples were compared with split.csv."""
+        written = read_split(self.folder.split)
+        return kept_scores.keys_in(
+            self.artefact.manifest["files"],
+            {each.split: written.only(each.split).rows for each in samples},
+            by=kept_scores.made_by(self.registry, backend, available_threads()),
+            asked={name: str(value) for name, value in asked.items() if value is not None},
+        )
 
     def _own(self, split: str) -> tuple[list[Labelled], tuple[Finding, ...]]:
         """The run's own samples, read again, each checked against the hash that split.csv keeps; and what is to be said

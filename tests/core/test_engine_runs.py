@@ -10,7 +10,7 @@ from headstart.engine.features.decision import EngineDecision
 from headstart.engine.features.extractor import FeatureExtractor
 from headstart.errors import EngineRefusal, HeadstartError, UsageError
 from headstart.run import Run
-from headstart.runs import execution
+from headstart.runs import reloading
 from headstart.runs.evaluation import score
 from headstart.runs.fitting import fit
 
@@ -61,7 +61,7 @@ def test_a_run_in_openvino_gives_the_answers_of_a_native_one(probe):
 
 
 def test_test_is_scored_on_the_layers_that_were_held_equal_and_evaluated_at_once(probe, monkeypatch):
-    monkeypatch.setattr("headstart.runs.execution.FEW", 1)
+    monkeypatch.setattr("headstart.runs.reloading.FEW", 1)
     run = probe("lowered", engine="native", seed=7)
 
     assert run.result["engine"]["answers"] == "engines/native float32"
@@ -71,15 +71,15 @@ def test_test_is_scored_on_the_layers_that_were_held_equal_and_evaluated_at_once
 
 
 def test_a_second_run_answers_a_few_samples_on_stock_layers_and_scores_none(probe, monkeypatch):
-    monkeypatch.setattr("headstart.runs.execution.FEW", 1)
+    monkeypatch.setattr("headstart.runs.reloading.FEW", 1)
     first = probe("first", engine="native", seed=7)
-    monkeypatch.setattr("headstart.runs.execution.predictor_in_engine", lambda *_: pytest.fail("it is known"))
+    monkeypatch.setattr("headstart.runs.reloading.predictor_in_engine", lambda *_: pytest.fail("it is known"))
     asked = []
-    true = execution.reloaded_answers
-    monkeypatch.setattr(execution, "reloaded_answers", lambda *args: asked.append(args[2]) or true(*args))
+    true = reloading.reloaded_answers
+    monkeypatch.setattr(reloading, "reloaded_answers", lambda *args: asked.append(args[2]) or true(*args))
     second = probe("second", engine="native", seed=7)
 
-    assert asked == [execution.RELOADED_STOCK]
+    assert asked == [reloading.RELOADED_STOCK]
     assert second.result["metrics"] == first.result["metrics"]
     assert second.result["engine"]["answers"] == "engines/native float32"
     assert second.folder.predictions.read_bytes() == first.folder.predictions.read_bytes()
@@ -89,8 +89,8 @@ def test_a_second_run_answers_a_few_samples_on_stock_layers_and_scores_none(prob
 def test_a_reloaded_artefact_that_answers_otherwise_ends_the_run_wherever_it_does(probe, monkeypatch, tmp_path, wrong):
     """A planted fault: what stock layers give, or what they were lowered to, is off."""
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "cache"))  # or scores of the other tests are known
-    monkeypatch.setattr("headstart.runs.execution.FEW", 1)
-    true = getattr(execution, wrong)
+    monkeypatch.setattr("headstart.runs.reloading.FEW", 1)
+    true = getattr(reloading, wrong)
 
     def off(predictor):
         run = predictor.forward
@@ -101,13 +101,13 @@ def test_a_reloaded_artefact_that_answers_otherwise_ends_the_run_wherever_it_doe
         found = true(*args)
         return (off(found[0]), found[1]) if isinstance(found, tuple) else off(found)
 
-    monkeypatch.setattr(execution, wrong, planted)
+    monkeypatch.setattr(reloading, wrong, planted)
     with pytest.raises(HeadstartError, match="the reloaded artefact answers differently"):
         probe(wrong, engine="native")
 
 
 def test_weights_that_training_changed_are_held_against_stock_layers_again_or_these_answer(probe, monkeypatch):
-    monkeypatch.setattr("headstart.runs.execution.FEW", 1)
+    monkeypatch.setattr("headstart.runs.reloading.FEW", 1)
     settings = {"engine": "native", "strategy": "full", "epochs": 1}
     run = probe("lowered", **settings)
     assert run.result["engine"]["answers"] == "engines/native float32"

@@ -436,8 +436,9 @@ def test_a_reloaded_artefact_that_answers_differently_is_refused(finished, setti
     from headstart.engine.device import forward
     from headstart.recipes.build import build_recipe
     from headstart.recipes.resolve import make_ready
-    from headstart.runs.execution import load_weights, verify_reload
+    from headstart.runs.execution import load_weights
     from headstart.runs.planning import make_plan
+    from headstart.runs.reloading import verify_reload
 
     sets = settings.pop("sets")
     flags = {**settings, "data": f"image_folder:{finished.pictures}"}
@@ -455,7 +456,7 @@ def test_a_reloaded_artefact_that_answers_differently_is_refused(finished, setti
 
 
 def test_a_reloaded_artefact_may_be_as_far_off_as_rounding_moves_its_answers(tmp_path):
-    from headstart.runs.execution import verify_reload
+    from headstart.runs.reloading import verify_reload
 
     logits = np.random.default_rng(0).normal(size=(8, 50)).astype(np.float32)
     once, everywhere = logits.copy(), logits + np.float32(4e-4)
@@ -467,7 +468,7 @@ def test_a_reloaded_artefact_may_be_as_far_off_as_rounding_moves_its_answers(tmp
 
 
 def test_answers_that_are_padded_to_the_longest_are_compared_where_both_are(tmp_path):
-    from headstart.runs.execution import verify_reload
+    from headstart.runs.reloading import verify_reload
 
     marks = np.ones((2, 3, 4), np.float32)
     verify_reload({"marks": marks}, {"marks": np.pad(marks, ((0, 1), (0, 5), (0, 0)))}, tmp_path)

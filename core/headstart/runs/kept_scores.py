@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from headstart.cache import Cache
@@ -49,21 +50,37 @@ def answered_in(engine: EngineSpec | None) -> str:
     return "stock" if engine is None else f"{engine.name} float32"
 
 
-def key_of(
-    files: Mapping[str, Any], rows: Sequence[SplitRow], *, by: Mapping[str, Any], asked: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What the scores of these `rows` are found by: the `files` of the artefact, as its manifest has them, the engine
-    and all that computes, `by`, and what was `asked` for."""
+def keys_in(
+    files: Mapping[str, Any],
+    rows: Mapping[str, Sequence[SplitRow]],
+    *,
+    by: Mapping[str, Any],
+    asked: Mapping[str, Any] = MappingProxyType({}),
+) -> Callable[[EngineSpec | None], dict[str, dict[str, Any]]]:
+    """By split, what the scores of its `rows` are found by, for an engine: the `files` of the artefact, as its manifest
+    has them, all that computes, `by`, and what was `asked` for."""
+    contents = {split: _digest(each) for split, each in rows.items()}
+
+    def in_engine(engine: EngineSpec | None) -> dict[str, dict[str, Any]]:
+        return {
+            split: {
+                "artefact": dict(files),
+                "rows": contents[split],
+                "count": len(each),
+                "by": {**by, "engine": answered_in(engine)},
+                "asked": dict(asked),
+            }
+            for split, each in rows.items()
+        }
+
+    return in_engine
+
+
+def _digest(rows: Sequence[SplitRow]) -> str:
     digest = hashlib.sha256()
     for row in rows:
         digest.update(as_bytes(json.dumps([row.key, row.split, row.target, row.group, row.content_hash]) + "\n"))
-    return {
-        "artefact": dict(files),
-        "rows": digest.hexdigest(),
-        "count": len(rows),
-        "by": dict(by),
-        "asked": dict(asked),
-    }
+    return digest.hexdigest()
 
 
 def find(cache: Cache, key: Mapping[str, Any]) -> Scored | None:

@@ -436,13 +436,15 @@ def _verdict(reader: _Reader, claims: Sequence[Claim]) -> dict[str, Any]:
         UNKNOWN: "not enough is measured to say what transfer is worth here",
         NONE: "no difference between transfer and training from scratch seen",
     }.get(verdict, "")
-    close = [each for each in beside_scratch if each.kind == TRANSFER and each.says == NONE]
-    close = [each for each in close if each.difference.p is not None and each.difference.p < CLOSE]
+    close = [
+        each
+        for each in beside_scratch
+        if each.kind == TRANSFER and each.says == NONE and each.difference.p is not None and each.difference.p < CLOSE
+    ]
     if verdict == NONE and close and not trained:
-        found = max(close, key=lambda claim: abs(claim.difference.mean)).difference
-        name = next(claim.arm for claim in close if claim.difference is found)
-        told = amount(found.mean, reader.unit)
-        line += f"; {name} is close, {told} in the mean of {found.count} seeds: more than these may tell"
+        best = max(close, key=lambda claim: abs(claim.difference.mean))
+        told = amount(best.difference.mean, reader.unit)
+        line += f"; {best.arm} is close, {told} in the mean of {best.difference.count} seeds: more than these may tell"
     if trained:
         arms = ", ".join(dict.fromkeys(each.arm for each in trained))
         line += f"; {arms}: other than scratch by how it is trained, as far as is seen, not by its source"
