@@ -6,14 +6,13 @@
 Compares with tests/plugins/hf_seq2seq/small.npz, or writes it.
 """
 
-import json
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 import transformers
+from recorded import conclude_arrays
 from seq2seq_folders import CONFIGS, LENGTHS, MOST, SEARCHES, START, previous, sources_of, write_folder
 
 PLACE = Path(__file__).parents[1] / "plugins" / "hf_seq2seq"
@@ -67,16 +66,7 @@ def computed(name):
 def main():
     arrays = {f"{name} {key}": array for name in CONFIGS for key, array in computed(name).items()}
     versions = {"transformers": transformers.__version__, "torch": torch.__version__}
-    file = PLACE / "small.npz"
-    if "--write" in sys.argv[1:]:
-        np.savez_compressed(file, **arrays, versions=np.array(json.dumps(versions)))
-        return
-    stored = np.load(file)
-    for key, array in arrays.items():
-        assert stored[key].shape == array.shape, key
-        apart = np.abs(stored[key] - array).max()
-        assert apart <= 1e-4 * max(1.0, array.std()), (key, apart)
-    print(f"{file.name} as recorded, by {stored['versions']}; now {versions}")
+    conclude_arrays(PLACE / "small.npz", arrays, versions)
 
 
 if __name__ == "__main__":

@@ -10,16 +10,15 @@ Compares with tests/plugins/hf_text/small.npz and sentences.npz, or writes them.
 
 import ctypes
 import importlib.metadata
-import json
 import struct
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 import transformers
+from recorded import conclude_arrays
 from text_folders import CONFIGS, LENGTHS, ODD_TEXTS, SENTENCES, tokens_of, write_folder
 from tokenizers import Tokenizer
 
@@ -206,25 +205,12 @@ class E5Engine:
 def main():
     versions = {"transformers": transformers.__version__, "torch": torch.__version__}
     real = {"minilm": minilm(), "e5": e5()}
-    conclude(PLACE / "small.npz", small(), versions)
-    conclude(
+    conclude_arrays(PLACE / "small.npz", small(), versions)
+    conclude_arrays(
         PLACE / "sentences.npz",
         {f"{name} {key}": array for name, arrays in real.items() for key, array in arrays.items()},
         versions,
     )
-
-
-def conclude(file, arrays, versions):
-    """Write what was computed, or stop where it differs from the file."""
-    if "--write" in sys.argv[1:]:
-        np.savez_compressed(file, **arrays, versions=np.array(json.dumps(versions)))
-        return
-    stored = np.load(file)
-    for key, array in arrays.items():
-        assert stored[key].shape == array.shape, key
-        apart = np.abs(stored[key] - array).max()
-        assert apart <= 1e-4 * max(1.0, array.std()), (key, apart)
-    print(f"{file.name} as recorded, by {stored['versions']}; now {versions}")
 
 
 if __name__ == "__main__":

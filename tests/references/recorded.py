@@ -80,3 +80,16 @@ def conclude(name, versions, outputs, pixels):
             print(f"{name} {size} {key}: {problem or 'as recorded'}")
     print(f"computed with {versions}, recorded with {stored['versions']}")
     sys.exit(bool(wrong))
+
+
+def conclude_arrays(file, arrays, versions):
+    """Write what a script computed into its .npz `file`, with --write, or stop where it differs from that."""
+    if "--write" in sys.argv[1:]:
+        np.savez_compressed(file, **arrays, versions=np.array(json.dumps(versions)))
+        return
+    stored = np.load(file)
+    for key, array in arrays.items():
+        assert stored[key].shape == array.shape, key
+        apart = np.abs(stored[key] - array).max()
+        assert apart <= 1e-4 * max(1.0, array.std()), (key, apart)
+    print(f"{file.name} as recorded, by {stored['versions']}; now {versions}")
