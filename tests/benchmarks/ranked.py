@@ -342,9 +342,9 @@ def told() -> str:
     found = sorted(json.loads(PUBLISHED.read_text("utf-8"))["sets"], key=lambda each: places.index(each["set"]))
 
     def order(name: str) -> tuple[bool, float]:
-        taus = [each["taus"][name] for each in found if name in each["taus"]]
-        is_rare = all(2 * tau["sources"] < len(each["sources"]) for tau, each in zip(taus, found, strict=False))
-        return is_rare, -float(np.mean([tau["tau"] for tau in taus]))
+        taus = [(each["taus"][name], len(each["sources"])) for each in found if name in each["taus"]]
+        is_rare = all(2 * tau["sources"] < count for tau, count in taus)
+        return is_rare, -float(np.mean([tau["tau"] for tau, _ in taus]))
 
     names = sorted({name for each in found for name in each["taus"]}, key=order)
     rows = [[name, *(tau_told(each["taus"].get(name)) for each in found)] for name in names]
