@@ -11,8 +11,7 @@ import numpy as np
 from headstart_plugins._heads.evaluators import RESAMPLES
 
 MOST_DRAWS = 2**18
-"""Segments times resamples that are drawn at a time: 6 MB in all, and no slower than more. The draws do not depend on
-it."""
+"""Segments times resamples that are drawn at a time, which bounds the memory. The draws do not depend on it."""
 
 
 class SegmentCounts:
