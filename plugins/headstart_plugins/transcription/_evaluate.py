@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from headstart.specs import Batch, Evaluation, Facts
 from headstart_plugins._transcription_scores import Form, TranscriptionScores
 
-if TYPE_CHECKING:
-    from headstart_plugins.transcription._task import Transcription
+Heard = Callable[[np.ndarray, Facts], Sequence[tuple[str, bool]]]
+"""Of the tokens of a clip and its facts: what each window says, and whether a loop was left out of it."""
 
 
 class TranscriptionEvaluator:
     """Word and character error rates of generated texts; where a head was fed with targets, nothing but the loss is
-    known."""
+    known. `heard` and `decode` make texts of what was generated, and of targets."""
 
-    def __init__(self, task: Transcription, form: Form) -> None:
-        self._task = task
+    def __init__(self, heard: Heard, decode: Callable[[Sequence[int]], str], form: Form) -> None:
+        self._heard, self._decode = heard, decode
         self._scores = TranscriptionScores(form=form)
         self._count = self._looped = 0
 
@@ -30,8 +29,8 @@ class TranscriptionEvaluator:
         if "reference" in targets:
             said = [bytes(row).decode() for row in targets["reference"]]
         else:
-            said = [self._task.transcripts.decode(row[row >= 0].tolist()) for row in targets["next"]]
-        windows = [self._task.said(row, fact) for row, fact in zip(outputs["tokens"], facts, strict=True)]
+            said = [self._decode(row[row >= 0].tolist()) for row in targets["next"]]
+        windows = [self._heard(row, fact) for row, fact in zip(outputs["tokens"], facts, strict=True)]
         heard = [" ".join(text for text, _ in each) for each in windows]
         self._looped += sum(any(is_loop for _, is_loop in each) for each in windows)
         keys = [str(fact.get("key", "")) for fact in facts]

@@ -234,7 +234,9 @@ class Transcription:
 
     def evaluator(self, *, running: bool = False) -> TranscriptionEvaluator | LossAlone:
         """A running one knows nothing but the loss: to transcribe at every step would cost more than it tells."""
-        return LossAlone() if running else TranscriptionEvaluator(self, self.options.form)
+        if running:
+            return LossAlone()
+        return TranscriptionEvaluator(self.said, lambda ids: self.transcripts.decode(ids), self.options.form)
 
     def baseline(self, train: Batch, test: Batch) -> Mapping[str, float]:
         """None: without listening there is nothing to say."""
