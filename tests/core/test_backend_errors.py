@@ -24,7 +24,7 @@ def shortage():
     ("place", "hint"),
     [
         ("headstart.engine.features.extract.extract", "start again with a smaller --batch-size"),
-        ("headstart.runs.execution.score", "what was trained is kept: when more memory is free, go on with"),
+        ("headstart.runs.reloading.score", "what was trained is kept: when more memory is free, go on with"),
     ],
     ids=["extraction", "evaluation"],
 )
