@@ -117,9 +117,9 @@ def _with_whole_numbers(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     """An entry whose ids and flag are whole numbers where they were written as 1.0, as pandas does it, or as "1"."""
     whole: dict[str, int] = {}
     for name in WHOLE_NUMBERS:
-        value = entry.get(name)
+        value: Any = entry.get(name)
         is_flag = name == "iscrowd" and isinstance(value, str) and value.strip().isdecimal()
-        if value is not None and (is_flag or (isinstance(value, float) and value.is_integer())):
+        if is_flag or (isinstance(value, float) and value.is_integer()):
             whole[name] = int(value)
     return {**entry, **whole} if whole else entry
 
