@@ -113,6 +113,7 @@ from headstart.specs.targets import (
     TargetKind,
     TargetRequest,
     TargetSpec,
+    TellsOfUnseen,
 )
 from headstart.specs.tasks import (
     Calibrates,
@@ -303,6 +304,7 @@ __all__ = [
     "TaskRequest",
     "TaskSpec",
     "TellsOfTargets",
+    "TellsOfUnseen",
     "TellsProbabilities",
     "TellsTargets",
     "TensorSpec",

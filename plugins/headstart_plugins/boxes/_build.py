@@ -12,11 +12,10 @@ import numpy as np
 from headstart.errors import DataError
 from headstart.specs import Change, Facts, Finding, Recognised, Record, Records, TargetRequest
 from headstart_plugins._affine import STILL, Matrix, after
-from headstart_plugins._boxes import Boxes
+from headstart_plugins._boxes import LEAST_LEFT, Boxes, cut_to_input
 from headstart_plugins._class_names import odd_names
+from headstart_plugins._picture_facts import as_shares, cropped_off, is_cropped
 
-LEAST_LEFT = 0.25
-"""A moved box of which a smaller share of its area is left in the picture is dropped."""
 ALL, EMPTY = "all", "no box"
 """Strata of every picture, and of those without a box. A class' begins with "class "."""
 PARTS = ("areas", "crowd", "difficult")
@@ -128,6 +127,18 @@ class BoxTargets:
         valid = targets["valid"] & (left >= LEAST_LEFT)
         return {**targets, "boxes": np.where(valid[:, None], boxes, 0).astype(np.float32), "valid": valid}
 
+    def unseen(self, targets: Sequence[Any], rows: Sequence[Sequence[Facts]]) -> Iterable[Finding]:
+        """How many boxes are lost where pictures are cropped: less than LEAST_LEFT of them is left in every row."""
+        lost = total = 0
+        for target, facts in zip(targets, rows, strict=True):
+            corners = self.read(target, "").corners
+            total += len(corners)
+            if len(corners) and all(map(is_cropped, facts)):
+                left = [cut_to_input(as_shares(corners, fact))[1] for fact in facts]
+                lost += int((np.max(left, axis=0) < LEAST_LEFT).sum())
+        if lost:
+            yield cropped_off(lost, total, "boxes")
+
     def examples(self, count: int) -> Sequence[Mapping[str, Any]]:
         """None, one or two boxes of four classes, within 16 pixels."""
         boxes = ([2.0, 3.0, 9.0, 12.0], [1.0, 1.0, 6.0, 5.0])
@@ -150,9 +161,7 @@ def moved(boxes: np.ndarray, matrix: Matrix) -> tuple[np.ndarray, np.ndarray]:
     back = np.linalg.inv(whole[:2, :2])
     places = np.einsum("ij,kjb->kib", back, corners - whole[:2, 2][None, :, None]) + 0.5
     hull = np.concatenate([places.min(0), places.max(0)]).T
-    cut = np.clip(hull, 0.0, 1.0)
-    areas, inside = (np.prod(each[:, 2:] - each[:, :2], axis=1) for each in (hull, cut))
-    return cut, np.divide(inside, areas, out=np.zeros_like(areas), where=areas > 0)
+    return cut_to_input(hull)
 
 
 def _parts(target: Any, where: str) -> Mapping[str, Any]:
