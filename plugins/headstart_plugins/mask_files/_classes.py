@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from headstart.specs import Finding
 from headstart_plugins._annotations.told import Told
 from headstart_plugins._annotations.where import Data
 from headstart_plugins._mask import MOST_CLASSES, VOID
-from headstart_plugins._masks.judged import blended
+from headstart_plugins._masks.judged import RARE, blended
 from headstart_plugins._masks.legend import Colour, Legend, unpacked
 from headstart_plugins._masks.pixels import Counted
 from headstart_plugins.mask_files._options import ValueOptions
@@ -23,7 +23,9 @@ CLASS_FILES = ("classes.txt", "labels.txt", "codes.txt", "class_names.txt", "lab
 """Files beside the data that name the classes, a line each."""
 COLOUR_FILES = ("class_dict.csv", "labelmap.txt", "label_colors.txt", "label_colours.txt", "colors.txt", "colours.txt")
 """Files beside masks with colours that say what these mean."""
-BLACK_AND_WHITE = {0, VOID}
+BLACK_AND_WHITE = Legend(("0", "255"), (0, VOID), void=())
+MIDDLE = 127
+"""Greys of soft edges between 0 and 255 lie on both sides of it; numbers of classes count up from 0."""
 MANY_RARE = 16
 """So many rare values in one mask whose classes nothing names are soft edges."""
 WITH_VALUE = re.compile(r"(\d+)\s*[:;,=\t ]\s*(\S.*)")
@@ -56,9 +58,12 @@ def find_legend(
         raise UsageError(message, hint="dataset.values says the value of each of dataset.classes")
     table = _colour_table(data, counts, options, told)
     named = table or _by_options(options) or _by_file(data, told) or _by_usual(usual, told)
-    held = {value for each in counts if each and each.by == "index" for value, _ in each.counts}
-    if table is None and options.void is None and held == BLACK_AND_WHITE and not options.values:
-        named = _black_and_white(named, told) or named
+    held: Counter[int] = Counter()
+    for each in counts:
+        if each and each.by == "index":
+            held.update(dict(each.counts))
+    if table is None and options.void is None and not options.values:
+        named = _black_and_white(held, named, told) or named
     named = named or _by_numbers(counts, options, told)
     ignored = [name for name in named.names if name.casefold() in options.ignored]
     pairs = [(name, value) for name, value in zip(named.names, named.values, strict=True) if name not in ignored]
@@ -83,7 +88,11 @@ def find_legend(
     except ValueError as exc:
         hint = "--set dataset.classes, dataset.values and dataset.void say which values are which"
         raise DataError(f"{data.root}: the classes of its masks, {named.source}: {exc}", hint=hint) from exc
-    return legend if table is not None else replace(legend, colours=_palette(legend, counts, told))
+    if table is not None:
+        return legend
+    if options.void is None:
+        _doubt_void(held, legend, told)
+    return replace(legend, colours=_palette(legend, counts, told))
 
 
 def _by_options(options: ValueOptions) -> Named | None:
@@ -122,17 +131,36 @@ def _by_usual(names: Sequence[str], told: Told) -> Named | None:
     return Named(tuple(names), tuple(range(len(names))), "as Pascal VOC has them")
 
 
-def _black_and_white(named: Named | None, told: Told) -> Named | None:
-    """Masks of 0 and 255 alone are of two classes, unless they are named as more."""
-    names = ("0", "255") if named is None else named.names
-    if len(names) != len(BLACK_AND_WHITE):
+def _black_and_white(held: Mapping[int, int], named: Named | None, told: Told) -> Named | None:
+    """Masks of 0 and 255 alone are of two classes, unless they are named as more; with soft edges between them too.
+    `held` has how many pixels of all masks have each value."""
+    soft = blended([*held.items()], BLACK_AND_WHITE, fewest=2)
+    if soft and not min(soft) <= MIDDLE < max(soft):
         return None
-    message = f"the masks hold 0 and 255 alone, which are read as the classes {names[0]!r} and {names[1]!r}"
+    names = BLACK_AND_WHITE.names if named is None else named.names
+    if {*held} - {*soft} != {*BLACK_AND_WHITE.values} or len(names) != len(BLACK_AND_WHITE.names):
+        return None
+    others = "and few pixels between," if soft else "alone,"
+    message = f"the masks hold 0 and 255 {others} which are read as the classes {names[0]!r} and {names[1]!r}"
     hint = "--set dataset.void=255 takes 255 as void"
     if named is None:
         hint += """; --set 'dataset.classes=["background", "thing"]' names them"""
     told.findings.append(Finding("warning", message, hint=hint))
-    return Named(names, (0, VOID), "by their values")
+    return Named(names, BLACK_AND_WHITE.values, "by their values")
+
+
+def _doubt_void(held: Mapping[int, int], legend: Legend, told: Told) -> None:
+    """An error where 255, which nobody said to be void, could be what the masks are about: one class alone is beside
+    it, and others are named."""
+    present = [name for name, value in zip(legend.names, legend.values, strict=True) if held.get(value)]
+    share = held.get(VOID, 0) / max(sum(held.values()), 1)
+    if VOID in legend.void and share >= RARE and len(present) == 1 < len(legend.names):
+        message = f"the masks hold no class but {present[0]!r}, and 255 in {share:.1%} of their pixels, taken as void"
+        hint = (
+            "if 255 is a class: --set 'dataset.values=[0, 255]' with as many of dataset.classes; "
+            "--set dataset.void=255 says that it is void"
+        )
+        told.findings.append(Finding("error", message, hint=hint))
 
 
 def _by_numbers(counts: Sequence[Counted | None], options: ValueOptions, told: Told) -> Named:
