@@ -183,7 +183,7 @@ def predict(
             if kept is not None:
                 for _ in answers(told):
                     pass
-                say(f"{count:,} answers added to {kept}")
+                say(f"{count - len(errors):,} answers added to {kept}")
             else:
                 _print(opened, answers, form, told=told, top_k=top_k)
     except KeyboardInterrupt as exc:

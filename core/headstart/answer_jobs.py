@@ -1,6 +1,8 @@
 """Answers of a long job in a folder of the user's, a line of JSON each, from which the same command goes on.
 
 What the answers depend on is written beside them: a command that asks another model, or otherwise, does not go on.
+An input that cannot be read has a line, too, and is tried once more each time that the job goes on; where it can be
+read then, its answer is a later line.
 """
 
 from __future__ import annotations
@@ -31,10 +33,15 @@ def as_line(answer: Mapping[str, Any]) -> bytes:
 @dataclass(frozen=True)
 class Left:
     """What of a job's inputs is left to be answered: their `places`, of which the first `again` are answered again and
-    not written: those that are computed together with the next."""
+    not written: those that are computed together with the next. The last `retried` could not be read before."""
 
     places: Sequence[int]
     again: int = 0
+    retried: int = 0
+
+    def is_written(self, number: int, answer: Mapping[str, Any]) -> bool:
+        """Whether the answer to the input at `places[number]` is one more line: no refusal is written twice."""
+        return number < len(self.places) - self.retried or REFUSED not in answer
 
 
 class AnswerJob:
@@ -103,24 +110,32 @@ class AnswerJob:
         if not self.is_begun:
             return Left(range(len(names)))
         done: Counter[str] = Counter()
-        count = readable = whole = 0
+        refused: Counter[str] = Counter()
+        count = readable = whole = again = 0
         is_start = True
         for answer in self.answers():
-            is_start = is_start and count < len(names) and answer["input"] == names[count]
-            done[answer["input"]] += 1
+            name = answer["input"]
+            is_start = is_start and count < len(names) and name == names[count]
             count += 1
-            readable += REFUSED not in answer
-            if readable and readable % together == 0 and REFUSED not in answer:
-                whole = count
-        if is_start:
-            return Left(range(whole, len(names)), count - whole)
-        left = []
+            if REFUSED in answer:
+                refused[name] += 1
+                continue
+            done[name] += 1
+            readable, again = readable + 1, again + 1
+            if readable % together == 0:
+                whole, again = count, 0
+        left, retried = [], []
         for place, name in enumerate(names):
             if done[name]:
                 done[name] -= 1
+                if is_start and place >= whole:
+                    left.append(place)
+            elif refused[name]:
+                refused[name] -= 1
+                retried.append(place)
             else:
                 left.append(place)
-        return Left(left)
+        return Left([*left, *retried], again if is_start else 0, len(retried))
 
     def _drop_cut_end(self) -> None:
         """Take away a last line that was cut short."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -20,15 +19,10 @@ from headstart.artefact import Artefact
 from headstart.asking import Asked, parsed, read_settings
 from headstart.backend import BackendChoice, activate, choose_backend, installed_backends
 from headstart.cache import open_cache
-from headstart.data.checks import raise_errors, skipped_findings
-from headstart.data.made import made_folder
-from headstart.data.split_file import SPLITS, SplitRow, read_split
-from headstart.data.targets import build_target_kind, other_kind
+from headstart.data.split_file import read_split
 from headstart.documents import plain, read_object
 from headstart.errors import REFUSED, DataError, HeadstartError, UsageError
 from headstart.eventlog import read_events
-from headstart.host.registry import looks_like_path
-from headstart.lists import below
 from headstart.predictor import Predictor, verify_tiling
 from headstart.recipe import Recipe
 from headstart.recipes.build import build_recipe, recipe_of_run
@@ -50,32 +44,24 @@ from headstart.runs.evaluation import (
     write_kept,
 )
 from headstart.runs.folder import LARGEST_RESULT, RunFolder, finished_run
+from headstart.runs.inputs import Inputs
 from headstart.runs.kept_scores import Scored
-from headstart.runs.leaks import met_before
 from headstart.runs.lock import locked
 from headstart.runs.reporting import SampleView, open_reporters, replay, told_progress
+from headstart.runs.run_data import RunData
 from headstart.shown import Shown, as_table
 from headstart.specs import (
     AUTO,
-    PRETRAINED,
     CollectsAnswers,
-    DatasetRequest,
     DrawsAnswers,
     EngineSpec,
     Finding,
     ListsAnswers,
-    Record,
-    Records,
     ReporterSpec,
-    TargetKind,
     WritesFiles,
 )
 from headstart.specs import Evaluation as Scores
 from headstart.threads import available_threads
-
-ALL = "all"
-TEXT = "text"
-"""The medium of payloads that a command line can hold."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -167,30 +153,9 @@ class Run(Shown):
         return recipe_of_run(self.folder.recipe)
 
     @cached_property
-    def resolved(self) -> ResolvedRecipe:
-        """The recipe with its specs looked up again; the weights, and the preset, it started from may be gone."""
-        return resolve_recipe(self._from_the_artefact(self.recipe), self.registry, trains=False)
-
-    def _from_the_artefact(self, recipe: Recipe) -> Recipe:
-        """`recipe` with the network as the artefact is built: by a registered name, without weights, and so with a head
-        of its own.
-
-        Reporters that are not installed here are left out: answers do not need them.
-        """
-        known = {name for spec in self.registry.specs("reporters") for name in (spec.name, spec.short_name)}
-        gone = {f"reporter.{name}" for name in recipe.reporters or () if name not in known}
-        gone |= {f"reporter.{name.rpartition('/')[2]}" for name in gone}
-        options = {table: values for table, values in recipe.options.items() if table not in gone}
-        return dataclasses.replace(
-            recipe,
-            weights="none",
-            head=self.artefact.blueprint.head if recipe.head == PRETRAINED else recipe.head,
-            head_from=None,
-            engine=AUTO,
-            backbone=self.artefact.blueprint.backbone.name,
-            reporters=tuple(name for name in recipe.reporters or () if name in known),
-            options={**options, "backbone": self.recipe.table("backbone")},
-        )
+    def data(self) -> RunData:
+        """What it reads."""
+        return RunData(self.path, self.registry, self.recipe, self.artefact)
 
     def use_backend(self, backend: str | None) -> str:
         """Choose and set the backend: the argument, the variable, the run's own, or the first installed."""
@@ -250,8 +215,8 @@ class Run(Shown):
         "stock" layers, which any other is held equal to on raw samples first, once an artefact.
 
         With `jsonl` and `out` the answers are written to answers.jsonl in that folder, too, a line each as they come.
-        Where some are there, from the same model asked in the same way, the others alone are answered and given: a job
-        that was stopped goes on. Inputs are known by their names.
+        Where some are there, from the same model asked in the same way, the others alone are answered and given, and
+        those that could not be read are tried again: a job that was stopped goes on. Inputs are known by their names.
 
         An input that cannot be read, is not there or is a folder that holds nothing to be answered has nothing but
         `input` and `error`, the reason; the others are answered as without it, to the bit. Raises UsageError where none
@@ -261,14 +226,9 @@ class Run(Shown):
         self.use_backend(backend)
         asked = read_settings(sets, self.artefact.task_spec)
         artefact = self._asked(asked)
-        if texts and TEXT not in self.artefact.blueprint.input.reads:
-            reads = ", ".join(self.artefact.blueprint.input.reads)
-            raise UsageError(
-                f"this run answers {reads} data, not texts", hint="leave out --text; name files or folders"
-            )
         if asked.options.tiling is not None:
             verify_tiling(artefact.kind, artefact.task, asked.options.tiling)
-        named = self._named(inputs, texts, asked, on_finding)
+        named = Inputs(self.data, asked, on_finding).named(inputs, texts)
         job = None if out is None or not jsonl else AnswerJob(Path(out), self._job(top_k, engine, sets))
         ask = partial(Predictor.answers, top_k=top_k, on_progress=on_progress, tiling=asked.options.tiling)
         with nullcontext() if job is None else locked(job.path.parent), nullcontext() if job is None else job:
@@ -283,32 +243,15 @@ class Run(Shown):
                 if len(payloads) < len(named):  # a job that was not stopped began with more
                     predictor = dataclasses.replace(predictor, sizes=predictor.sizes[-1:])
                 found = zip(left.places, ask(predictor, payloads), strict=True)
-                for place, answer in islice(found, left.again, None):
+                for number, (place, answer) in islice(enumerate(found), left.again, None):
                     given = {"input": names[place], **answer}
                     if files is not None and REFUSED not in answer:
                         files.write(place, answer)
-                    if job is not None:
+                    if job is not None and left.is_written(number, answer):
                         job.write(given)
                     yield given
                 if files is not None:
                     files.write_together()
-
-    def _named(
-        self,
-        inputs: Sequence[Any],
-        texts: Sequence[str],
-        asked: Asked,
-        on_finding: Callable[[Finding], None] | None,
-    ) -> list[tuple[str, Any]]:
-        """The name and the payload of each input. Raises as `answers` does where none is there."""
-        expand = self._lines if asked.options.lines else self._expand
-        found = [pair for each in inputs for pair in expand(each, asked.data, on_finding)]
-        found += [(text, text) for text in texts]
-        _verify_some_are_there(found)
-        return [
-            (str(raw) if isinstance(raw, str | Path) else f"{type(raw).__name__} {number}", payload)
-            for number, (raw, payload) in enumerate(found)
-        ]
 
     def _job(self, top_k: int, engine: str, sets: Sequence[str]) -> dict[str, Any]:
         """What answers depend on beside their inputs."""
@@ -350,92 +293,6 @@ class Run(Shown):
             for row in [*task.rows(answer)] or [dict.fromkeys(task.columns)]:
                 yield {"input": answer["input"], **row, **notes}
 
-    def _expand(
-        self, raw: Any, sets: Sequence[str], on_finding: Callable[[Finding], None] | None
-    ) -> list[tuple[Any, Any]]:
-        """The payloads that a raw input means, each with its name: what a dataset opens of a file; what the input kind
-        finds, itself or in a folder; what a dataset opens of a folder in which it finds nothing. In place of the
-        payloads of what is not there, or of a folder with nothing to be answered, the error."""
-        if not isinstance(raw, str | Path):
-            return [(raw, raw)]
-        path = Path(raw).expanduser().absolute() if looks_like_path(str(raw)) else None
-        records = self._records_of(path, sets) if path and path.is_file() else None
-        if records is None:
-            try:
-                found = self.artefact.kind.find(raw)
-            except UsageError as exc:
-                return [(raw, exc)]
-            if found:
-                return [(payload, payload) for payload in found]
-            try:
-                records = self._records_of(path, sets) if path and path.is_dir() else None
-            except DataError as exc:
-                return [(raw, exc)]
-        if records is None:
-            return [(raw, DataError(f"{raw} holds nothing that this run's input kind reads"))]
-        raise_errors(records.findings)
-        if on_finding is not None:
-            for finding in (*records.findings, *skipped_findings(records.skipped)):
-                on_finding(finding)
-        return [(record.key, record.payload) for record in records.items]
-
-    def _lines(
-        self, raw: Any, sets: Sequence[str], on_finding: Callable[[Finding], None] | None
-    ) -> list[tuple[Any, Any]]:
-        """The lines of a text file, each an input by itself; all else as `_expand` does. Raises UsageError for a kind
-        that reads no texts."""
-        if TEXT not in self.artefact.blueprint.input.reads:
-            reads = ", ".join(self.artefact.blueprint.input.reads)
-            raise UsageError(
-                f"predict.lines: this run answers {reads} data, and lines are texts", hint="leave predict.lines out"
-            )
-        path = Path(raw).expanduser() if isinstance(raw, str | Path) and looks_like_path(str(raw)) else None
-        if path is None or not path.is_file():
-            return self._expand(raw, sets, on_finding)
-        try:
-            text = path.read_bytes().decode("utf-8-sig")
-        except UnicodeDecodeError as exc:
-            return [(raw, DataError(f"{path} is no UTF-8: {exc.reason} at byte {exc.start}", hint="save it as UTF-8"))]
-        except OSError as exc:
-            return [(raw, DataError(f"{path} cannot be read: {exc.strerror or exc}"))]
-        lines = [line.removesuffix("\r") for line in text.split("\n")]
-        return [(line, line) for line in lines if line.strip()] or [(raw, DataError(f"{path} has no line with text"))]
-
-    def _records_of(self, path: Path, sets: Sequence[str]) -> Records | None:
-        """What lies in a file or folder that a dataset opens, such as a table or an archive; None for any other.
-
-        Raises DataError for what the run cannot answer.
-        """
-        try:
-            opens = self.registry.resolve_dataset(str(path), self.registry.targets_of(self.artefact.task_spec.name))
-        except UsageError:  # an input by itself
-            return None
-        if path.is_dir() and opens.spec.medium not in self.artefact.blueprint.input.reads:
-            return None
-        options = self._opening(str(path), sets).options["dataset"]
-        request = DatasetRequest(str(path), options, labelled=False, made=made_folder(opens.spec, str(path)))
-        records: Records = self.registry.load_target(opens.spec, opens.spec.build)(request)
-        self._verify_medium(records, str(path))
-        return records
-
-    def _opening(self, data: str, sets: Sequence[str]) -> ResolvedRecipe:
-        """How other data is opened: by the run's own settings where its dataset opens it, which columns and folders are
-        read among them, and by `sets`."""
-        stated = build_recipe(flags={"data": data}, file=None, sets=sets)
-        task = self.artefact.task_spec.name
-        resolved = resolve_recipe(self._from_the_artefact(stated), self.registry, trains=False, learns=task)
-        if resolved.dataset != self.resolved.dataset:
-            return resolved
-        table = {**self.recipe.table("dataset"), **stated.table("dataset")}
-        own = dataclasses.replace(stated, options={**stated.options, "dataset": table})
-        return resolve_recipe(self._from_the_artefact(own), self.registry, trains=False, learns=task)
-
-    def _verify_medium(self, records: Records, data: str) -> None:
-        """Raise DataError where the run's input kind does not read what the records hold."""
-        reads = self.artefact.blueprint.input.reads
-        if records.medium not in reads:
-            raise DataError(f"the records of {data} are {records.medium}; this run reads {', '.join(reads)}")
-
     def evaluate(
         self,
         data: str | None = None,
@@ -464,7 +321,7 @@ class Run(Shown):
         lost: list[str] = []
         cache, kept = open_cache(lost.append), dict[str, Scored]()
         if data is None:
-            samples, findings = self._own(split)
+            samples, findings = self.data.own(split, is_refitted=bool(self._result_if_sound.get("refit")))
             keys_in = self._kept_as(samples, choice.name, {**asked.task, "tiling": tiling})
             engines = (None, *self.registry.specs("engines"))  # as `fit` came to them, or an evaluation
             kept = kept_scores.found_under(cache, map(keys_in, engines))
@@ -480,7 +337,7 @@ class Run(Shown):
             if tiling is not None:
                 verify_tiling(artefact.kind, artefact.task, tiling)
             if data is not None:
-                samples, findings = self._other(data, asked.data)
+                samples, findings = self.data.other(data, asked.data)
             task = artefact.task
             primary_metric, higher_is_better = task.primary_metric, task.higher_is_better
             payloads = [payload for each in samples for payload in each.payloads]
@@ -530,77 +387,6 @@ class Run(Shown):
             asked={name: str(value) for name, value in asked.items() if value is not None},
         )
 
-    def _own(self, split: str) -> tuple[list[Labelled], tuple[Finding, ...]]:
-        """The run's own samples, read again, each checked against the hash that split.csv keeps; and what is to be said
-        of figures on them."""
-        if split not in (*SPLITS, ALL):
-            raise UsageError(f"unknown split {split!r}", hint=f"expected one of {', '.join((*SPLITS, ALL))}")
-        written = read_split(self.folder.split)
-        sides = [each for each in (SPLITS if split == ALL else (split,)) if written.counts[each]]
-        is_refitted = bool(self._result_if_sound.get("refit"))
-        if not sides:
-            other = "other labelled data is scored by `headstart evaluate RUN DATA`"
-            ways = f"the head has learned from val too; {other}" if is_refitted else f"--split val scores val; {other}"
-            raise UsageError(f"{self.path} has no {split} side: split.test is 0, so no sample was held out", hint=ways)
-        records = {record.key: record for record in self.open_records().items}
-        samples = []
-        for each in sides:
-            rows = written.only(each).rows
-            for row in rows:
-                _verify_unchanged(row, records)
-            keys = tuple(row.key for row in rows)
-            targets = tuple(
-                row.target if isinstance(records[row.key].target, str) else records[row.key].target for row in rows
-            )
-            payloads = tuple(records[key].payload for key in keys)
-            samples.append(Labelled(each, keys, payloads, targets, self._target_kind))
-        return samples, tuple(_flattering(sides, is_refitted=is_refitted, is_tested=bool(written.counts["test"])))
-
-    @cached_property
-    def _target_kind(self) -> TargetKind:
-        """The kind of targets that the run's task learns."""
-        return build_target_kind(self.registry, self.artefact.task_spec.targets)
-
-    def open_records(self) -> Records:
-        """The run's own dataset, opened again."""
-        from headstart.runs.planning import open_records
-
-        return open_records(self.resolved, self.registry)
-
-    def _other(self, data: str, sets: Sequence[str]) -> tuple[list[Labelled], tuple[Finding, ...]]:
-        """Every labelled row of other data, under `test`, and what is to be said of it."""
-        from headstart.data.array_store import ArrayStore
-        from headstart.data.prepared import prepare_unsplit
-        from headstart.runs.planning import open_records
-
-        records = open_records(self._opening(data, sets), self.registry)
-        self._verify_medium(records, data)
-        if not records.items or any(record.target is None for record in records.items):
-            raise DataError(
-                f"{data} has samples without labels, so there is nothing to score them against",
-                hint="`headstart predict RUN INPUT...` answers samples without labels",
-            )
-        wanted = self.registry.get("targets", self.artefact.task_spec.targets)
-        if refused := other_kind(records, wanted, self.registry):
-            means = self.registry.get("targets", str(records.targets)).means
-            raise DataError(
-                refused.message, hint=f"name data with {wanted.means} a sample, or a run whose task learns {means}"
-            )
-        payloads = {record.key: record.payload for record in records.items}
-        with tempfile.TemporaryDirectory() as scratch:
-            store = ArrayStore(scratch=Path(scratch))
-            checked = prepare_unsplit(records, self.artefact.kind, self._target_kind, store=store)
-        ordered = tuple(payloads[key] for key in checked.keys)
-        findings = (*checked.findings, *self._learned_from(checked.split.rows))
-        return [Labelled("test", checked.keys, ordered, checked.values, self._target_kind)], findings
-
-    def _learned_from(self, rows: Sequence[SplitRow]) -> Iterator[Finding]:
-        """A warning where contents of other data are those of train or val of the run, or of one it started from."""
-        for folder, known in met_before(rows, self.path):
-            which = "the run" if folder.path == self.path else f"{folder.path}, which the run started from,"
-            message = f"{known} of {len(rows)} samples are among those that {which} was trained or chosen on"
-            yield Finding("warning", f"{message}: scores with them say little of new samples", known)
-
     @contextmanager
     def told_progress(self, activity: str, unit: str, *, interactive: bool) -> Iterator[OnProgress]:
         """Whom to tell how far work with this run went, such as `answers`: the console reporter, on stderr.
@@ -613,7 +399,7 @@ class Run(Shown):
     @property
     def _view(self) -> SampleView:
         """What reporters may see of it."""
-        return SampleView(self.path, lambda: (self.open_records(), self.artefact.kind))
+        return SampleView(self.path, lambda: (self.data.open_records(), self.artefact.kind))
 
     def report(
         self, reporters: Sequence[str] | None = None, *, sets: Sequence[str] = (), interactive: bool = False
@@ -623,7 +409,7 @@ class Run(Shown):
         `sets` are options of reporters, above the run's own: `reporter.html.mistakes=30`. Raises UsageError for others.
         """
         specs = [self.registry.get("reporters", name) for name in reporters or self.recipe.reporters or ()]
-        resolved = self._reporting(specs, sets) if sets else self.resolved
+        resolved = self._reporting(specs, sets) if sets else self.data.resolved
         opened, _ = open_reporters(specs, resolved, self.registry, interactive=interactive, live=False)
         return replay(opened, self._view)
 
@@ -635,7 +421,7 @@ class Run(Shown):
                     f"--set {each}: a report takes settings of reporters alone",
                     hint="such as reporter.html.mistakes=30",
                 )
-        stated = self._from_the_artefact(build_recipe(flags={}, file=self.folder.recipe, sets=sets))
+        stated = self.data.as_built(build_recipe(flags={}, file=self.folder.recipe, sets=sets))
         own = {self.registry.get("reporters", name).name: name for name in stated.reporters or ()}
         added = [spec.name for spec in specs if spec.name not in own]
         return resolve_recipe(dataclasses.replace(stated, reporters=(*own.values(), *added)), self.registry)
@@ -644,38 +430,3 @@ class Run(Shown):
 def _as_finding(tell: Callable[[Finding], None] | None) -> Callable[[str], None]:
     """Whom to warn: who hears of findings."""
     return lambda message: None if tell is None else tell(Finding("warning", message))
-
-
-def _verify_some_are_there(found: Sequence[tuple[Any, Any]]) -> None:
-    """Raise the error of the inputs, named with its payload each, where that is the payload of all."""
-    errors = [payload for _, payload in found if isinstance(payload, HeadstartError)]
-    if not errors or len(errors) < len(found):
-        return
-    if len(errors) == 1 or not all(isinstance(each, UsageError) for each in errors):
-        raise errors[0]
-    raise UsageError(f"none of {len(errors)} inputs is there:{below([each.message for each in errors])}")
-
-
-def _flattering(sides: Sequence[str], *, is_refitted: bool, is_tested: bool) -> Iterator[Finding]:
-    """A warning of figures on val that say less than they seem to."""
-    if "val" in sides and is_refitted:
-        yield Finding(
-            "warning", "the head was solved again on train and val: figures on val are of what it learned from"
-        )
-    elif "val" in sides and not is_tested:
-        yield Finding("warning", "no sample was held out: split.test is 0; val chose, so its figures flatter")
-
-
-def _verify_unchanged(row: SplitRow, records: Mapping[str, Record]) -> None:
-    """Contents must be those of the run, and targets that are no text; of texts those of the run are taken."""
-    from headstart.data.hashing import content_hash, written_target
-
-    if row.key not in records:
-        raise DataError(f"{row.key} was in the run's data and is not there any more")
-    record = records[row.key]
-    same_target = isinstance(record.target, str) or written_target(record.target, row.key) == row.target
-    if not same_target or content_hash(record.payload, row.key) != row.content_hash:
-        raise DataError(
-            f"{row.key} has changed since the run was made",
-            hint="restore it, or score the new data with `headstart evaluate RUN DATA`",
-        )

@@ -37,6 +37,8 @@ GOALS: Mapping[str, Goal] = {
     "L0": Goal("beside other work, over threads that sleep", 1.15, 1.1, higher=False),
     "L1": Goal("one picture: seconds over import keras and 0.5 s", 1, 0.95, higher=False),
     "L1m": Goal("one picture: memory over import keras and 100 MB", 1, 0.95, higher=False),
+    "L4": Goal("many answers by one process, beside reading and the engine by hand", 0.8, 0.9),
+    "L4m": Goal("peak anonymous memory of ten times the answers", 1.1, 1.05, higher=False),
     "M1": Goal("a training step of a translator, PyTorch", 0.8, 1),
     "M1j": Goal("a training step of a translator, JAX, beside PyTorch", 0.5, 0.7),
     "M2": Goal("sentences a second, beside transformers, PyTorch", 1.5, 3),

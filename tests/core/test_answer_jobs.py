@@ -46,7 +46,26 @@ def test_what_cannot_be_read_is_in_no_group(tmp_path):
     """Of four that can be read the fourth is the sixth input here: 1 and 3 are no pictures."""
     written(tmp_path, NAMES[:8], bad={"1.png", "3.png"})
 
-    assert left(tmp_path) == ([6, 7, 8, 9], 2)
+    assert left(tmp_path) == ([6, 7, 8, 9, 1, 3], 2)
+
+
+def test_a_refusal_that_is_met_again_is_no_line_and_an_answer_in_its_place_is_one(tmp_path):
+    written(tmp_path, NAMES[:8], bad={"7.png"})
+    with AnswerJob(tmp_path, ASKED) as job:
+        found = job.left_of(NAMES, 4)
+
+    assert list(found.places) == [4, 5, 6, 8, 9, 7]
+    assert (found.again, found.retried) == (3, 1)
+    assert not found.is_written(5, {"error": "no picture"})
+    assert found.is_written(5, {"prediction": "cat"})
+    assert found.is_written(4, {"error": "no picture"})
+
+
+def test_an_answer_behind_a_refusal_counts(tmp_path):
+    written(tmp_path, NAMES, bad={"3.png"})
+    written(tmp_path, ["3.png"])
+
+    assert left(tmp_path) == ([], 0)
 
 
 def test_a_line_that_was_cut_is_taken_away_and_answered_again(tmp_path):

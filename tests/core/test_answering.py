@@ -87,12 +87,33 @@ def test_a_job_that_was_stopped_goes_on_to_the_same_bytes(finished, tmp_path):
     answers.close()
     rest = list(finished.run.answers(inputs, out=stopped, jsonl=True))
 
+    absent = [answer for answer in everything if "error" in answer]
     assert (whole / ANSWERS).read_bytes() == (stopped / ANSWERS).read_bytes()
     assert rest == everything[45:]
     assert [json.loads(line)["input"] for line in (whole / ANSWERS).read_bytes().splitlines()] == list(map(str, inputs))
-    assert list(finished.run.answers(inputs, out=stopped, jsonl=True)) == []
+    assert list(finished.run.answers(inputs, out=stopped, jsonl=True)) == absent
+    assert (whole / ANSWERS).read_bytes() == (stopped / ANSWERS).read_bytes()
     with pytest.raises(UsageError, match="another top_k"):
         list(finished.run.answers(inputs, out=stopped, jsonl=True, top_k=2))
+
+
+def test_an_input_that_was_mended_is_answered_when_the_job_goes_on(finished, tmp_path):
+    whole, late = sorted(finished.pictures.rglob("*.png"))[:2]
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    job = {"out": tmp_path / "job", "jsonl": True}
+    assert "error" in list(finished.run.answers([whole, broken], **job))[1]
+    broken.write_bytes(late.read_bytes())
+    mended = list(finished.run.answers([whole, broken], **job))
+
+    lines = [json.loads(line) for line in (tmp_path / "job" / ANSWERS).read_bytes().splitlines()]
+    assert lines[2:] == mended
+    assert [(each["input"], "error" in each) for each in lines] == [
+        (str(whole), False),
+        (str(broken), True),
+        (str(broken), False),
+    ]
+    assert list(finished.run.answers([whole, broken], **job)) == []
 
 
 def test_scores_are_kept_until_samples_model_or_question_change(finished, tmp_path, monkeypatch):

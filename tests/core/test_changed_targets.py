@@ -5,7 +5,7 @@ import pytest
 from headstart.data.hashing import content_hash, written_target
 from headstart.data.split_file import SplitRow
 from headstart.errors import DataError
-from headstart.run import _verify_unchanged
+from headstart.runs.run_data import _verify_unchanged
 from headstart.specs import Record
 
 

@@ -154,8 +154,8 @@ def test_a_finished_run_is_resolved_without_the_weights_that_its_head_came_with(
     run = Run.load(published[2] / "run", registry=small_registry)
     vars(run)["recipe"] = replace(run.recipe, head="pretrained", epochs=5)  # a head that is solved for takes no epochs
 
-    assert run.resolved.dataset.short_name == "image_folder"
-    assert len(run.open_records().items) > 0
+    assert run.data.resolved.dataset.short_name == "image_folder"
+    assert len(run.data.open_records().items) > 0
 
 
 def test_another_head_leaves_it_out(make, weights, published):

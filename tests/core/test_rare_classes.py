@@ -62,5 +62,5 @@ def test_a_run_leaves_out_what_it_was_told_to_and_goes_on_with_the_same(pictures
     run = fitted(pictures, tmp_path / "run", small_registry, sets=("dataset.rare=drop",))
     assert run.result["classes"] == ["0", "1"]
     assert run.result["samples"] == {"train": 26, "val": 6, "test": 8}
-    assert run.resolved.options["dataset"].rare == "drop"
+    assert run.data.resolved.options["dataset"].rare == "drop"
     assert run.evaluate(split="all").document["samples"] == run.result["samples"]

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from typing import Any
 from headstart.artefact import Artefact
 from headstart.cache import Cache, open_cache
 from headstart.environment import processor, versions
-from headstart.errors import DataError, EngineRefusal, HeadstartError, UsageError
+from headstart.errors import DataError, EngineRefusal, HeadstartError
 from headstart.predictor import Predictor
-from headstart.specs import AUTO, EngineSpec, FeedsTargets, Generates
+from headstart.specs import AUTO, EngineSpec, Generates
 from headstart.threads import available_threads
 
 MANY = 500
@@ -40,18 +41,14 @@ def predictor_in(
     fastest that repays its start where inputs are many, by "stock" on stock layers; and that engine, None for these.
     Needs the backend to be set.
 
-    Its outputs on some of these samples are compared with those of stock layers, once an artefact, engine and machine.
-    Raises EngineRefusal where an engine that was named differs or cannot run the network, which `auto` does without;
-    UsageError for one that does not exist, and where the task generates.
+    Its outputs on some of these samples are compared with those of stock layers, once an artefact, engine and machine;
+    of a task that generates, what its head is given: answers may be other ones where two are as likely but for
+    rounding. Raises EngineRefusal where an engine that was named differs or cannot run the network, which `auto` does
+    without; UsageError for one that does not exist.
     """
     registry, stock = artefact.registry, artefact.predictor
     spec: EngineSpec | None = None if engine in (AUTO, STOCK) else registry.get("engines", engine)
-    generates = isinstance(artefact.task, FeedsTargets | Generates)
-    if spec is not None and generates:
-        raise UsageError(
-            f"{artefact.task_spec.name} generates its answers: no engine does that", hint="leave out --engine"
-        )
-    if engine == STOCK or generates or (spec is None and count < SOME):
+    if engine == STOCK or (spec is None and count < SOME):
         yield stock, None
         return
     rows = list(islice(_rows(stock, payloads), stock.sizes[-1]))
@@ -111,23 +108,23 @@ def _opened(artefact: Artefact, extractor: Any, spec: EngineSpec | None, count: 
     """The predictor in the engine that is decided on for `count` inputs, and what it opened."""
     from headstart.engine.device import forward
     from headstart.engine.features.selection import Workload, decide
+    from headstart.engine.generation import generator
     from headstart.engine.precision import FLOAT32
 
     stock, network = artefact.predictor, artefact.network
     stop = len(network.stages) - 1
     opened = decide(extractor, spec, FLOAT32, Workload(stop, count, changes=False)).open(stop)
-    head, backbone = forward(network, stop, stop + 1), opened.compiled
+    task, backbone = artefact.task, opened.compiled
+    head = generator(network, task, stop) if isinstance(task, Generates) else forward(network, stop, stop + 1)
     return replace(stock, forward=lambda batch: head(backbone(batch)), sizes=stock.sizes[-1:]), opened
 
 
 def _verify(artefact: Artefact, found: tuple[Predictor, Any], payloads: Sequence[Any], warn: Warn) -> None:
-    """Compare outputs on raw samples where this artefact was not compared in this engine here before.
+    """Compare answers to raw samples where this artefact was not compared in this engine here before.
 
     Raises EngineRefusal.
     """
-    from headstart.engine.features.extractor import verify_equal
-
-    predictor, opened = found
+    opened = found[1]
     cache: Cache = open_cache(warn)
     key = {
         "artefact": dict(artefact.manifest["files"]),
@@ -138,8 +135,8 @@ def _verify(artefact: Artefact, found: tuple[Predictor, Any], payloads: Sequence
     }
     if cache.get(KIND, key) is not None:
         return
-    samples = list(islice((each for each in payloads if _is_readable(predictor, each)), COMPARED))
-    largest, _ = verify_equal(predictor.outputs(samples), artefact.predictor.outputs(samples), "float32")
+    samples = list(islice((each for each in payloads if _is_readable(artefact.predictor, each)), COMPARED))
+    largest = _furthest(artefact, found, samples)
 
     def write(folder: Path) -> None:
         (folder / FACTS).write_text(json.dumps({"samples": len(samples), "largest": largest}), encoding="utf-8")
@@ -148,6 +145,30 @@ def _verify(artefact: Artefact, found: tuple[Predictor, Any], payloads: Sequence
         cache.add(KIND, key, write, {"engine": opened.facts["engine"], "samples": len(samples)})
     except HeadstartError as exc:
         warn(exc.message)
+
+
+def _furthest(artefact: Artefact, found: tuple[Predictor, Any], samples: Sequence[Any]) -> float:
+    """The largest difference from stock layers on raw `samples`. Raises EngineRefusal where that is too large."""
+    from headstart.engine.device import forward
+    from headstart.engine.features.extractor import verify_equal
+    from headstart.engine.features.rounding import moved_by_rounding
+    from headstart.engine.precision import FLOAT32
+
+    predictor, opened = found
+    stock, network = artefact.predictor, artefact.network
+    if not isinstance(artefact.task, Generates):
+        largest, _ = verify_equal(predictor.outputs(samples), stock.outputs(samples), FLOAT32)
+        return largest
+    stop, size = len(network.stages) - 1, stock.sizes[-1]
+    below, furthest = forward(network, 0, stop), 0.0
+    rows = list(_rows(stock, samples))
+    for start in range(0, len(rows), size):
+        batch = stock.filled(rows[start : start + size], size)
+        wanted = below(batch)
+        moved = partial(moved_by_rounding, network, stop, batch, wanted)
+        largest, _ = verify_equal(opened.compiled(batch), wanted, FLOAT32, moved=moved)
+        furthest = max(furthest, largest)
+    return furthest
 
 
 def _is_readable(predictor: Predictor, payload: Any) -> bool:

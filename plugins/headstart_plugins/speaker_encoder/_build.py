@@ -33,6 +33,8 @@ def build(request: BackboneRequest) -> Backbone:
         width = options.width
         sequence = layers.LSTM(width, return_sequences=number < 3, name="lstm")(ops.reshape(x, (-1, *x.shape[2:])))
         joined = ops.reshape(sequence, (-1, count, *sequence.shape[1:]))
+        # Windows in which nothing is stay zeros: an LSTM that computes those once has less to do.
+        joined = ops.where(ops.reshape(mask, (-1, count, *(1 for _ in sequence.shape[1:]))), joined, 0.0)
         stages.append(Stage(f"lstm{number}", _model(x, mask, {"x": joined})))
     x, mask = _entries((count, width), count)
     voices = layers.Dense(options.embedding, activation="relu", name="linear")(x)

@@ -24,7 +24,7 @@ def window_count(frames: int) -> int:
 
 class CutWindows(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """A spectrogram "mel" (batch, frame, band) as windows (batch, window, FRAMES, band), and their mask (batch, window)
-    bool: those that a recording of `present` (batch,) int32 samples has."""
+    bool: those that a recording of `present` (batch,) int32 samples has. The others hold zeros."""
 
     def call(self, mel: Any, present: Any) -> dict[str, Any]:
         """See the class."""
@@ -39,7 +39,7 @@ class CutWindows(keras.layers.Layer):  # type: ignore[misc]  # Keras has no type
         is_thin = ops.cast(present - last, "float32") < COVERED * FRAMES * SAMPLES
         kept = ops.where(ops.logical_and(is_thin, there > 1), there - 1, there)
         mask = ops.arange(count, dtype="int32")[None] < kept[:, None]
-        return {"x": ops.stack(windows, axis=1), "mask": mask}
+        return {"x": ops.where(mask[:, :, None, None], ops.stack(windows, axis=1), 0.0), "mask": mask}
 
     def compute_output_spec(self, mel: Any, present: Any) -> dict[str, Any]:
         """See Keras."""

@@ -12,7 +12,11 @@ from headstart.engine.lowering.applied import Lowered
 
 
 class TorchLSTM(Lowered):
-    """An LSTM over (batch, time, in), from zeros. Gates are in the same order in both (i, f, candidate, o)."""
+    """An LSTM over (batch, time, in), from zeros. Gates are in the same order in both (i, f, candidate, o).
+
+    Sequences of zeros alone, such as windows in which no recording is, all have one answer, which is computed once,
+    where nothing learns from what they were made of.
+    """
 
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool | None = None) -> Any:
         """(batch, time, units), or (batch, units) of the last step where the stock layer gives that; which computes
@@ -23,19 +27,22 @@ class TorchLSTM(Lowered):
         cell = layer.cell
         kernel, recurrent = ops.convert_to_tensor(cell.kernel).t(), ops.convert_to_tensor(cell.recurrent_kernel).t()
         bias = ops.convert_to_tensor(cell.bias)
-        begin = sequences.new_zeros((1, sequences.shape[0], cell.units))
-        found, last, _ = torch.lstm(
-            sequences,
-            (begin, begin),
-            (kernel, recurrent, bias, torch.zeros_like(bias)),
-            True,
-            1,
-            0.0,
-            False,
-            False,
-            True,
+        empty = (sequences == 0).flatten(1).all(dim=1)
+        filled = (~empty).nonzero()[:, 0]
+        has_gradient = torch.is_grad_enabled() and sequences.requires_grad  # each sequence has one of its own
+        is_shared = len(filled) < len(sequences) - 1 and not has_gradient
+        given = (
+            torch.cat([sequences[filled], sequences.new_zeros((1, *sequences.shape[1:]))]) if is_shared else sequences
         )
-        return found if layer.return_sequences else last[0]
+        begin = sequences.new_zeros((1, len(given), cell.units))
+        found, last, _ = torch.lstm(
+            given, (begin, begin), (kernel, recurrent, bias, torch.zeros_like(bias)), True, 1, 0.0, False, False, True
+        )
+        answers = found if layer.return_sequences else last[0]
+        if not is_shared:
+            return answers
+        places = torch.where(empty, len(filled), (~empty).cumsum(0) - 1)
+        return answers[places]
 
 
 def lstm(layer: keras.Layer) -> keras.Layer | None:

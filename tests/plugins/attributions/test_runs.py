@@ -59,7 +59,7 @@ def test_the_explained_output_is_what_the_model_answers(classes):
     """The logit of the predicted class is that which the probability comes from, with the calibrated temperature."""
     told = document(classes)["samples"][0]
     run = Run.load(classes.path)
-    payloads = {record.key: record.payload for record in run.open_records().items}
+    payloads = {record.key: record.payload for record in run.data.open_records().items}
     logits = run.artefact.predictor.outputs([payloads[told["key"]]])["logits"][0]
     assert told["output"] == pytest.approx(logits.max(), abs=1e-4)
 

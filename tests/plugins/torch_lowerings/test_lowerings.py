@@ -162,6 +162,36 @@ def test_an_lstm_gives_what_the_stock_layer_gives(sequences):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("sequences", [True, False])
+@pytest.mark.parametrize("empty", [(), (1,), (0, 2), (0, 1, 2, 3)])
+@pytest.mark.parametrize("below", [False, True])
+def test_an_lstm_computes_sequences_of_zeros_once_and_gives_what_the_stock_layer_gives(sequences, empty, below):
+    """The same answers and gradients; those of each sequence, too, where something `below` it learns."""
+    if keras.backend.backend() != "torch":
+        pytest.skip("a layer of PyTorch's")
+    import torch
+
+    from headstart_plugins.torch_lowerings._recurrent import lstm
+
+    random = np.random.default_rng(0)
+    layer = layers.LSTM(7, return_sequences=sequences)
+    numbers = random.standard_normal((4, 9, 5)).astype(np.float32)
+    numbers[list(empty)] = 0
+    layer(numbers)
+    layer.set_weights([random.standard_normal(each.shape) * 0.4 for each in layer.get_weights()])
+
+    def answers_and_gradients(run):
+        given = keras.ops.convert_to_tensor(numbers).requires_grad_(below)
+        answers = run(given)
+        learned = [layer.cell.recurrent_kernel.value, *([given] if below else [])]
+        found = torch.autograd.grad((answers**2).sum(), learned)
+        return [each.detach().numpy() for each in (answers, *found)]
+
+    for expected, found in zip(answers_and_gradients(layer), answers_and_gradients(lstm(layer)), strict=True):
+        assert expected.std() > 0.01
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+
+
 def test_an_lstm_in_a_graph_is_lowered():
     given = keras.Input((9, 5), name="x")
     stage = Stage("only", keras.Model({"x": given}, {"y": layers.LSTM(7)(given)}))

@@ -1,6 +1,7 @@
 """Runs that translate: what the vocabularies saw, what comes back, a child from its parent."""
 
 import csv
+import dataclasses
 import json
 import re
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from headstart.artefact import Artefact
+from headstart.errors import EngineRefusal
 from headstart.eventlog import read_events
 from headstart.events import EpochDone
 from headstart.run import Run
@@ -79,6 +81,37 @@ def test_more_beams_and_several_answers_are_asked_for_afterwards(parent):
     assert scores == sorted(scores, reverse=True)
     assert best["translation"] == best["answers"][0]["translation"]
     assert len({each["translation"] for each in best["answers"]}) == 3
+
+
+@pytest.mark.parametrize("engine", ["native", "openvino", "onnxruntime"])
+def test_an_encoder_in_an_engine_gives_the_same_translations(parent, engine):
+    pytest.importorskip({"native": "keras"}.get(engine, engine))
+    texts = ["Open the file now", "Save a table here", "Close the window here", "Save the m² now"]
+    run = Run.load(parent.path)
+    for sets in ((), ("predict.beams=3",)):
+        stock, found = (run.predict(texts=texts, sets=sets, engine=name) for name in ("stock", engine))
+        assert [each["translation"] for each in found] == [each["translation"] for each in stock]
+        np.testing.assert_allclose([each["score"] for each in found], [each["score"] for each in stock], atol=1e-4)
+
+
+def test_an_engine_whose_encoder_differs_does_not_answer(parent, tmp_path, monkeypatch):
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))  # nothing was compared here before
+    from headstart.engine.features import extractor
+
+    true = extractor.FeatureExtractor.open
+
+    def wrong(self, *given, **named):
+        opened = true(self, *given, **named)
+
+        def compiled(batch):
+            found = opened.compiled(batch)
+            return {name: each + 1 if each.dtype == np.float32 else each for name, each in found.items()}
+
+        return dataclasses.replace(opened, compiled=compiled)
+
+    monkeypatch.setattr(extractor.FeatureExtractor, "open", wrong)
+    with pytest.raises(EngineRefusal, match="differs from the stock network"):
+        Run.load(parent.path).predict(texts=["Close a file here"], engine="native")
 
 
 def test_lines_of_a_file_are_texts_where_that_is_asked_for(parent, tmp_path):

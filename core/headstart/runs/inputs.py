@@ -1,0 +1,101 @@
+"""What is named to be answered: files, folders, tables, texts, and the lines of a text file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart.asking import Asked
+from headstart.data.checks import raise_errors, skipped_findings
+from headstart.errors import DataError, HeadstartError, UsageError
+from headstart.host.registry import looks_like_path
+from headstart.lists import below
+from headstart.runs.run_data import RunData
+from headstart.specs import Finding
+
+TEXT = "text"
+"""The medium of payloads that a command line can hold."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Finds the payloads of inputs of a finished run, by what they are `asked` with; `on_finding` hears of tables and
+    archives among them."""
+
+    data: RunData
+    asked: Asked
+    on_finding: Callable[[Finding], None] | None
+
+    def named(self, inputs: Sequence[Any], texts: Sequence[str]) -> list[tuple[str, Any]]:
+        """The name and the payload of each; in place of the payload of what is not there, or of a folder with nothing
+        to be answered, the error. Raises UsageError where none is there, for texts that the run does not read, and for
+        lines of what it takes for no text; DataError for a table or archive that cannot be used."""
+        self._verify_texts(texts)
+        expand = self._lines if self.asked.options.lines else self._expand
+        found = [pair for each in inputs for pair in expand(each)]
+        found += [(text, text) for text in texts]
+        errors = [payload for _, payload in found if isinstance(payload, HeadstartError)]
+        if errors and len(errors) == len(found):
+            if len(errors) == 1 or not all(isinstance(each, UsageError) for each in errors):
+                raise errors[0]
+            raise UsageError(f"none of {len(errors)} inputs is there:{below([each.message for each in errors])}")
+        return [
+            (str(raw) if isinstance(raw, str | Path) else f"{type(raw).__name__} {number}", payload)
+            for number, (raw, payload) in enumerate(found)
+        ]
+
+    def _verify_texts(self, texts: Sequence[str]) -> None:
+        kinds = self.data.artefact.blueprint.input.reads
+        if TEXT in kinds:
+            return
+        reads = ", ".join(kinds)
+        if texts:
+            raise UsageError(
+                f"this run answers {reads} data, not texts", hint="leave out --text; name files or folders"
+            )
+        if self.asked.options.lines:
+            raise UsageError(
+                f"predict.lines: this run answers {reads} data, and lines are texts", hint="leave predict.lines out"
+            )
+
+    def _expand(self, raw: Any) -> list[tuple[Any, Any]]:
+        """The payloads that a raw input means, each with its name: what a dataset opens of a file; what the input kind
+        finds, itself or in a folder; what a dataset opens of a folder in which it finds nothing."""
+        if not isinstance(raw, str | Path):
+            return [(raw, raw)]
+        path = Path(raw).expanduser().absolute() if looks_like_path(str(raw)) else None
+        records = self.data.records_of(path, self.asked.data) if path and path.is_file() else None
+        if records is None:
+            try:
+                found = self.data.artefact.kind.find(raw)
+            except UsageError as exc:
+                return [(raw, exc)]
+            if found:
+                return [(payload, payload) for payload in found]
+            try:
+                records = self.data.records_of(path, self.asked.data) if path and path.is_dir() else None
+            except DataError as exc:
+                return [(raw, exc)]
+        if records is None:
+            return [(raw, DataError(f"{raw} holds nothing that this run's input kind reads"))]
+        raise_errors(records.findings)
+        if self.on_finding is not None:
+            for finding in (*records.findings, *skipped_findings(records.skipped)):
+                self.on_finding(finding)
+        return [(record.key, record.payload) for record in records.items]
+
+    def _lines(self, raw: Any) -> list[tuple[Any, Any]]:
+        """The lines of a text file, each an input by itself; all else as `_expand` does."""
+        path = Path(raw).expanduser() if isinstance(raw, str | Path) and looks_like_path(str(raw)) else None
+        if path is None or not path.is_file():
+            return self._expand(raw)
+        try:
+            text = path.read_bytes().decode("utf-8-sig")
+        except UnicodeDecodeError as exc:
+            return [(raw, DataError(f"{path} is no UTF-8: {exc.reason} at byte {exc.start}", hint="save it as UTF-8"))]
+        except OSError as exc:
+            return [(raw, DataError(f"{path} cannot be read: {exc.strerror or exc}"))]
+        lines = [line.removesuffix("\r") for line in text.split("\n")]
+        return [(line, line) for line in lines if line.strip()] or [(raw, DataError(f"{path} has no line with text"))]
