@@ -16,7 +16,7 @@ from headstart_plugins._annotations.where import Data
 from headstart_plugins._mask import MOST_CLASSES, VOID
 from headstart_plugins._masks.judged import RARE, blended
 from headstart_plugins._masks.legend import Colour, Legend, unpacked
-from headstart_plugins._masks.pixels import Counted
+from headstart_plugins._masks.pixels import Counted, read_pixels
 from headstart_plugins.mask_files._options import ValueOptions
 
 CLASS_FILES = ("classes.txt", "labels.txt", "codes.txt", "class_names.txt", "label_names.txt")
@@ -45,14 +45,15 @@ class Named:
 
 
 def find_legend(
-    data: Data, counts: Sequence[Counted | None], options: ValueOptions, told: Told, usual: Sequence[str] = ()
+    data: Data, masks: Mapping[Path, Counted | None], options: ValueOptions, told: Told, usual: Sequence[str] = ()
 ) -> Legend:
-    """What the values mean: by colour where a table says so, else by the numbers of a palette or of greys. `counts` are
-    what the masks hold, `usual` the names where nothing else gives any.
+    """What the values mean: by colour where a table says so, else by the numbers of a palette or of greys. `masks` are
+    the files and what they hold, None where they cannot be read, `usual` the names where nothing else gives any.
 
     Raises UsageError for settings that exclude each other, DataError for a file that cannot be read, and where there
     are more classes than a mask can tell apart.
     """
+    counts = tuple(masks.values())
     if options.values and len(options.values) != len(options.classes):
         message = f"{len(options.values)} values and {len(options.classes)} classes; expected one of each"
         raise UsageError(message, hint="dataset.values says the value of each of dataset.classes")
@@ -64,7 +65,7 @@ def find_legend(
             held.update(dict(each.counts))
     if table is None and options.void is None and not options.values:
         named = _black_and_white(held, named, told) or named
-    named = named or _by_numbers(counts, options, told)
+    named = named or _by_numbers(masks, options, told)
     ignored = [name for name in named.names if name.casefold() in options.ignored]
     pairs = [(name, value) for name, value in zip(named.names, named.values, strict=True) if name not in ignored]
     extra = [value for name, value in zip(named.names, named.values, strict=True) if name in ignored]
@@ -163,11 +164,11 @@ def _doubt_void(held: Mapping[int, int], legend: Legend, told: Told) -> None:
         told.findings.append(Finding("error", message, hint=hint))
 
 
-def _by_numbers(counts: Sequence[Counted | None], options: ValueOptions, told: Told) -> Named:
+def _by_numbers(masks: Mapping[Path, Counted | None], options: ValueOptions, told: Told) -> Named:
     """Each value that the masks hold is a class of its own, but for those of soft edges."""
     found: set[int] = set()
     void = options.void_values
-    for each in counts:
+    for each in masks.values():
         if each is None or each.by != "index":
             continue
         total = sum(count for _, count in each.counts)
@@ -177,13 +178,17 @@ def _by_numbers(counts: Sequence[Counted | None], options: ValueOptions, told: T
             soft = blended(each.counts, Legend(tuple(map(str, main)), main, void=void), fewest=MANY_RARE)
         found |= {value for value, _ in each.counts} - {*soft, *void}
     if not found:
-        colours = Counter(value for each in counts if each and each.by == "colour" for value, _ in each.counts)
+        colours = Counter(value for each in masks.values() if each and each.by == "colour" for value, _ in each.counts)
         if colours:
             listed = in_line([f"#{value:06x}" for value, _ in colours.most_common()])
             message = f"masks have colours, {listed}, and nothing says what these mean; expected numbers of classes"
             hint = f"--set dataset.colours=FILE, a line a class {FORMS}"
             raise DataError(message, hint=hint)
-        raise DataError("no mask can be read, and nothing names the classes", hint="write masks as indexed PNG")
+        message = "nothing names the classes, and no mask says any"
+        for file, each in masks.items():
+            if each is None:
+                read_pixels(file, message)  # which raises why
+        raise DataError(f"{message}: all are void", hint="is the void value right? --set dataset.void says which it is")
     values = tuple(sorted(found))
     if len(values) <= MOST_CLASSES:
         message = f"nothing names the classes, so they are called by their values: {in_line(list(map(str, values)))}"

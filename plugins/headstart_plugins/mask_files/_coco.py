@@ -134,8 +134,9 @@ def _shape(written: Any, name: str, size: Size | None, *, crowd: bool) -> Shape:
     if not isinstance(written, list) or not written:
         raise ValueError(f"segmentation is {written!r}" if written is None or written == [] else "no list of polygons")
     polygons = tuple(_polygon(each) for each in written)
-    for points in polygons if size else ():
-        verify_points(points, *size)
+    if size is not None:
+        for points in polygons:
+            verify_points(points, *size)
     return Shape(name, polygons, crowd=crowd)
 
 

@@ -202,6 +202,18 @@ def test_soft_edges_are_no_classes_and_their_files_are_named(tmp_path):
     assert "dataset.unknown=void" in said
 
 
+def test_masks_that_say_no_class_are_told_with_the_reason_of_the_first(tmp_path):
+    for number in range(2):
+        picture(tmp_path / "images" / f"{number}.jpg")
+        picture(tmp_path / "masks" / f"{number}.jpg")
+    with pytest.raises(DataError, match=r"nothing names the classes.*its mask .*masks/0\.jpg is a JPEG") as caught:
+        opened(tmp_path)
+    assert "write masks as PNG" in caught.value.hint
+    void = set_of(tmp_path / "void", [7])
+    with pytest.raises(DataError, match="nothing names the classes, and no mask says any: all are void"):
+        opened(void, void=7)
+
+
 def test_more_values_than_classes_can_be_are_refused(tmp_path):
     picture(tmp_path / "images" / "a.jpg", (32, 16))
     mask(tmp_path / "masks" / "a.png", np.arange(512).reshape(16, 32) // 2)

@@ -352,7 +352,7 @@ def test_run_lengths_are_those_of_pycocotools_compressed_or_not():
         with pytest.raises(ValueError, match="counts"):
             run_length_mask(run_lengths(wrong), 2, 2)
     for wrong in ([5], [-1, 5], [2**62] * 4 + [4], "o" * 8 + "0"):  # of which four wrap round to 0
-        with pytest.raises(ValueError, match="expected 2 x 2|no run of a picture"):
+        with pytest.raises(ValueError, match=r"expected 2 x 2|no run of a picture"):
             run_length_mask(run_lengths(wrong), 2, 2)
 
 
