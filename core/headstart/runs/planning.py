@@ -443,7 +443,8 @@ def _build_task(
             dataclasses.replace(training, assets=assets_of(inputs), source=None if source is None else source.task),
         )
     if isinstance(task, TellsOfTargets):
-        told += task.findings(values, [data.row_keys[row] for row in firsts], mixes=bool(mixing))
+        facts, keys = ([each[row] for row in firsts] for each in (data.facts, data.row_keys))
+        told += task.findings(values, facts, keys, mixes=bool(mixing))
     if isinstance(task, FitsTargets):
         task = task.fitted(encoded(task, kind, data, data.indices("train"), scratch))
     return task, told

@@ -174,9 +174,11 @@ class TellsOfTargets(Protocol):
     """What a Task offers too that has a limit to what it learns of a sample, as to how many boxes: what is beyond it is
     not lost without a word."""
 
-    def findings(self, values: Sequence[Any], keys: Sequence[str], *, mixes: bool) -> Iterable[Finding]:
-        """Notes and warnings about the `values` of all records, as their target kind read them, by their `keys`;
-        `mixes` says whether training samples are mixed."""
+    def findings(
+        self, values: Sequence[Any], facts: Sequence[Facts], keys: Sequence[str], *, mixes: bool
+    ) -> Iterable[Finding]:
+        """Notes and warnings about the `values` of all records, as their target kind read them, and the `facts` of
+        their first rows, by their `keys`; `mixes` says whether training samples are mixed."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ PREFERRED = "instances"
 PARTS = ("images", "annotations", "categories")
 """The lists in annotations of COCO."""
 EXPECTED = "annotations of COCO are an object with the lists images, annotations and categories"
+WHOLE_NUMBERS = ("id", "image_id", "category_id", "iscrowd")
+INFINITE = float("inf")
 Document = Mapping[str, Any]
 
 
@@ -109,7 +111,18 @@ def listed(file: Path, document: Document, name: str) -> list[Mapping[str, Any]]
     found = document.get(name, [])
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         raise DataError(f"{file}: {name} is no list of objects")
-    return found
+    return [_with_whole_numbers(each) for each in found]
+
+
+def _with_whole_numbers(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An entry whose ids and flag are whole numbers where they were written as 1.0, as pandas does it, or as "1"."""
+    whole: dict[str, int] = {}
+    for name in WHOLE_NUMBERS:
+        value = entry.get(name)
+        is_flag = name == "iscrowd" and isinstance(value, str) and value.strip().isdecimal()
+        if is_flag or (isinstance(value, float) and value.is_integer()):
+            whole[name] = int(entry[name])
+    return {**entry, **whole} if whole else entry
 
 
 def images_of(file: Path, document: Document) -> dict[str, Mapping[str, Any]]:
@@ -130,9 +143,9 @@ def images_of(file: Path, document: Document) -> dict[str, Mapping[str, Any]]:
 def stated_size(image: Mapping[str, Any]) -> Size | None:
     """Width and height in pixels, as the document states them of a picture."""
     width, height = image.get("width"), image.get("height")
-    if isinstance(width, int | float) and isinstance(height, int | float) and width > 0 and height > 0:
-        return int(width), int(height)
-    return None
+    if not isinstance(width, int | float) or not isinstance(height, int | float):
+        return None
+    return (int(width), int(height)) if 0 < width < INFINITE and 0 < height < INFINITE else None
 
 
 def categories_of(file: Path, document: Document, told: Told) -> dict[str, str]:

@@ -73,7 +73,9 @@ class YoloOptions(FileOptions):
     """How YOLO's annotations are read."""
 
     unlabelled: Literal["empty", "drop"] = option(
-        "empty", "What pictures without a text of annotations are: without objects, as in YOLO, or not to be used."
+        "empty",
+        "What pictures without a text of annotations are: without objects, as in YOLO, or not to be used. "
+        "A side of the split where none has a text is always left out.",
     )
 
 

@@ -68,9 +68,9 @@ def records_of(found: Found, options: BoxOptions, *, labelled: bool) -> Records:
     judged = _Judged(pictures, boxes, owners, headers, found, options)
     keep = judged.judge()
     items = []
-    for each, (low, high) in zip(pictures, judged.ranges, strict=True):
+    for each, (low, high), scale in zip(pictures, judged.ranges, judged.scales, strict=True):
         kept = np.flatnonzero(keep[low:high]).tolist()
-        target = _target([each.boxes[place] for place in kept], judged.corners[low:high][kept])
+        target = _target([each.boxes[place] for place in kept], judged.corners[low:high][kept], area=scale.prod())
         items.append(Record(each.key, each.file, target, each.group, each.split))
     return Records(
         "image",
@@ -83,13 +83,13 @@ def records_of(found: Found, options: BoxOptions, *, labelled: bool) -> Records:
     )
 
 
-def _target(boxes: Sequence[Written], corners: np.ndarray) -> Mapping[str, Any]:
-    """What the kind of targets reads: `areas` where the file states some, flags where any is set."""
+def _target(boxes: Sequence[Written], corners: np.ndarray, *, area: float) -> Mapping[str, Any]:
+    """What the kind of targets reads: `areas` where the file states some, times `area`; flags where any is set."""
     target: dict[str, Any] = {"corners": corners, "classes": tuple(box.label for box in boxes)}
     if any(box.area is not None for box in boxes):
         own = np.prod(corners[:, 2:] - corners[:, :2], axis=1).tolist()
         target["areas"] = np.array(
-            [mine if box.area is None else box.area for box, mine in zip(boxes, own, strict=True)]
+            [mine if box.area is None else box.area * area for box, mine in zip(boxes, own, strict=True)]
         )
     for name in ("crowd", "difficult"):
         flags = np.array([getattr(box, name) for box in boxes], bool)
@@ -125,6 +125,17 @@ class _Judged:
         """The first box of each picture, and the first of the next."""
         ends = np.searchsorted(self.owners, np.arange(len(self.pictures) + 1)).tolist()
         return list(pairwise(ends))
+
+    @cached_property
+    def scales(self) -> np.ndarray:
+        """What x and y (picture, 2) are multiplied by where a picture has another size than its boxes were drawn in,
+        and the user has them adapted."""
+        scales = np.ones((len(self.pictures), 2))
+        if self.options.sizes == "adapt":
+            for place, (each, header) in enumerate(zip(self.pictures, self.headers, strict=True)):
+                if header and each.stated and each.stated not in (header.upright, header.stored):
+                    scales[place] = np.divide(header.upright, each.stated)
+        return scales
 
     def judge(self) -> np.ndarray:
         """Tell all faults; which boxes (box,) bool have none that leaves them out. Sets `corners` (box, 4)."""
@@ -176,15 +187,12 @@ class _Judged:
         columns: Any = tuple(numbers.T)  # of all boxes at once
         sizes: Any = tuple(drawn.T)
         corners: np.ndarray = np.stack(form.corners(columns, sizes), 1)
+        corners *= np.tile(self.scales, 2)[self.owners]
         if self.options.sizes == "adapt":
             for each, header, (low, high) in zip(self.pictures, self.headers, self.ranges, strict=True):
-                if header is None or each.stated in (None, header.upright):
-                    continue
-                if each.stated == header.stored:
+                if header is not None and each.stated == header.stored != header.upright:
                     columns = tuple(corners[low:high].T)
                     corners[low:high] = np.stack(header.turned(columns), 1)
-                else:
-                    corners[low:high] *= np.tile(np.divide(header.upright, each.stated or header.upright), 2)
         return corners
 
     def _beyond(self, corners: np.ndarray) -> np.ndarray:

@@ -31,10 +31,15 @@ OTHERS = {
     "size": (CORNERS, "right and bottom stand in the last two columns: --set dataset.form=corners"),
     "centre": (CORNERS, "these are corners: --set dataset.form=corners"),
 }
-CLASSES = (*LABEL_COLUMNS, "labelname", "classname", "name", "object")
-"""What people call the column of classes, as `plain_name` has it."""
+CLASSES = (*LABEL_COLUMNS, "cls", "object", "name")
+"""What people call the column of classes, as `plain_name` has it; all but the last also with `name` behind."""
+NUMBERED = ("label", "class", "category", "cls")
+"""What is taken with `id` behind where no other column names the class; other ids may be those of objects."""
+OBJECT = "object"
+"""The class of every box where no column tells one."""
 FLAGS = {"crowd": ("crowd", "iscrowd"), "difficult": ("difficult",)}
 YES = ("1", "1.0", "true", "yes")
+INFINITE = float("inf")
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,11 @@ def read_boxes(reference: str | None, options: TableOptions) -> Found:
         found.told.findings.append(Finding("note", told, reading.found, " ".join(reading.settings) or None))
     message = f"columns {', '.join(map(repr, columns.box))} are read as {found.form.name}"
     found.told.findings.append(Finding("note", message, len(table.rows), "--set dataset.form says otherwise"))
+    if columns.label is None:
+        message = f"no column is known to be that of classes, so each box is of the class {OBJECT!r}"
+        listed = ", ".join(each for each in table.columns if each not in (*columns.box, reading.column))
+        way = f"--set dataset.label_column=NAME names one of {listed}" if listed else None
+        found.told.findings.append(Finding("note", message, len(table.rows), way))
     return found
 
 
@@ -100,7 +110,9 @@ def _columns(path: Path, table: Table, options: TableOptions) -> tuple[Columns, 
     if options.box_columns and not options.form and tuple(map(plain_name, box)) not in CORNER_NAMES:
         form = "corners" if len(box) == 4 and not {"w", "width", "h", "height"} & set(map(plain_name, box)) else "size"
     free = {plain_name(column): column for column in table.columns if column not in box}
-    labels = [options.label_column] if options.label_column else [free[name] for name in CLASSES if name in free]
+    named = (*CLASSES, *(f"{name}name" for name in CLASSES[:-1]))
+    labels = [options.label_column] if options.label_column else [free[name] for name in named if name in free]
+    labels = labels or [free[f"{name}id"] for name in NUMBERED if f"{name}id" in free]
     if len(labels) > 1:
         hint = f"say which: --set dataset.label_column={labels[0]}"
         raise DataError(f"{path}: {' and '.join(map(repr, labels))} could each be the class of a box", hint=hint)
@@ -166,7 +178,7 @@ def _stated(row: Mapping[str, str], columns: Columns) -> Size | None:
     if columns.stated is None:
         return None
     width, height = (_number(row.get(name, "")) for name in columns.stated)
-    return (int(width), int(height)) if width and height and width > 0 and height > 0 else None
+    return (int(width), int(height)) if width and height and 0 < width < INFINITE and 0 < height < INFINITE else None
 
 
 def _box(path: Path, number: int, row: Mapping[str, str], columns: Columns, told: Told) -> Written | bool | None:
@@ -174,7 +186,7 @@ def _box(path: Path, number: int, row: Mapping[str, str], columns: Columns, told
     texts = [row.get(name, "").strip() for name in columns.box]
     if len(texts) == 1:
         texts = re.sub(r"[\[\](),;]", " ", texts[0]).split()
-    label = row.get(columns.label, "").strip() if columns.label else "object"
+    label = row.get(columns.label, "").strip() if columns.label else OBJECT
     if not any(texts):
         if columns.label and label and label.lower() not in ("none", "background", "no box"):
             hint = "write its corners; a row without class and box is a picture without objects"

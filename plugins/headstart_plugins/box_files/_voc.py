@@ -80,7 +80,7 @@ def _parsed(file: Path) -> ElementTree.Element:
 def _size(root: ElementTree.Element) -> Size | None:
     try:
         width, height = (int(float(root.findtext(f"size/{name}", "0"))) for name in ("width", "height"))
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for an infinite one
         return None
     return (width, height) if width > 0 and height > 0 else None  # some programs write 0 for what they do not know
 

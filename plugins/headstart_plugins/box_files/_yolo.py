@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,11 @@ NO_PICTURE = Fault(
 
 
 def read_yolo(data: Data, options: YoloOptions) -> Found:
-    """The pictures of the sides that data.yaml names, or all below the folder. Raises DataError for what cannot be
-    read, and for a picture on two sides."""
+    """The pictures of the sides that data.yaml names, or all below the folder; without those of a side where none has a
+    text, as of a test side that nobody has annotated.
+
+    Raises DataError for what cannot be read, and for a picture on two sides.
+    """
     told = Told()
     skipped: list[Skipped] = []
     document = _document(data, options)
@@ -51,12 +54,18 @@ def read_yolo(data: Data, options: YoloOptions) -> Found:
     sides = _sides(data, *document, told=told) if document else _all_pictures(data, options)
     keypoints = document is not None and "kpt_shape" in document[1]
     found, used, notes = [], set(), Counter[str]()
+    texts_of = {picture: _text_of(picture) for picture in sides}
+    annotated = {sides[picture] for picture, text in texts_of.items() if text is not None}
+    bare: defaultdict[str, list[Path]] = defaultdict(list)
     for picture, side in sides.items():
-        text = _text_of(picture)
+        text = texts_of[picture]
         boxes: list[Written] = []
         if text is not None:
             used.add(text)
             boxes = list(_boxes(data.key(text), _lines(text), names, told, notes, keypoints=keypoints))
+        elif side is not None and side not in annotated:
+            bare[side].append(picture)
+            continue
         elif options.unlabelled == "drop":
             skipped.append(Skipped(str(picture), "no text of annotations"))
             continue
@@ -68,6 +77,9 @@ def read_yolo(data: Data, options: YoloOptions) -> Found:
     for text in sorted(texts - used - {file for file in texts if file.name in CLASS_LISTS}):
         if not document or any(text.parent == each.parent for each in used):
             told.add(NO_PICTURE, data.key(text))
+    for side, pictures in bare.items():
+        why = f"{len(pictures)} pictures of {side}, where none has a text of annotations, such as"
+        skipped.append(Skipped(str(data.root), f"{why} {data.key(pictures[0])}"))
     told.findings += as_notes(notes)
     if not used:
         hint = "for images/a.jpg labels/a.txt, or a.txt beside it"
@@ -106,30 +118,50 @@ def _document(data: Data, options: YoloOptions) -> tuple[Path, Mapping[str, Any]
 
 
 def _names(data: Data, document: Mapping[str, Any], told: Told) -> Mapping[int, str] | None:
-    """Classes by their numbers; None where nothing names them."""
+    """Classes by their numbers; None where nothing names them. Raises DataError for names that are no list or mapping
+    of texts, for a line without one, and where two classes have the same."""
     named = document.get("names")
-    if named is None:
+    if named in (None, ""):
         lists = sorted(
             (each for each in data.tree.others if each.name in CLASS_LISTS), key=lambda each: len(each.parts)
         )
         if lists:
-            return dict(enumerate(line.strip() for line in _lines(lists[0]) if line.strip()))
+            return _each_once(_line_by_line(lists[0]), str(lists[0]))
         message = "nothing names the classes, so they are called by their numbers"
         told.findings.append(
             Finding("warning", message, hint="write names into data.yaml, or a line each in classes.txt")
         )
         return None
+    pairs = dict(enumerate(named)) if isinstance(named, list) else named
+    is_named = isinstance(pairs, dict) and all(isinstance(name, str) and name.strip() for name in pairs.values())
     try:
-        pairs = named.items() if isinstance(named, dict) else enumerate(named)
-        names = {int(number): str(name) for number, name in pairs}
-    except (TypeError, ValueError) as exc:
-        raise DataError(f"{data.root}: names in data.yaml are {named!r}; expected a list") from exc
-    if document.get("nc", "").strip().isdigit() and int(document["nc"]) != len(names):
-        message = f"data.yaml says nc: {document['nc']} and names {len(names)} classes"
+        names = {int(number): name for number, name in pairs.items()} if is_named else {}
+    except ValueError:
+        names = {}
+    if not names:
+        hint = "write it as [cat, dog], or a line each as 0: cat"
+        raise DataError(f"{data.root}: names in data.yaml are {named!r}; expected a list of names", hint=hint)
+    said = document.get("nc", "")
+    if isinstance(said, str) and said.strip().isdigit() and int(said) != len(names):
+        message = f"data.yaml says nc: {said} and names {len(names)} classes"
         told.findings.append(Finding("warning", message, hint="the names count"))
+    return _each_once(names, str(data.root))
+
+
+def _line_by_line(file: Path) -> dict[int, str]:
+    """The name in each line, by the line's number from 0 on. Raises DataError for an empty line before the last."""
+    names = "\n".join(line.strip() for line in _lines(file)).rstrip("\n").split("\n")
+    if "" in names:
+        hint = "the number of a class is that of its line: name it, or take the line out"
+        raise DataError(f"{file}: line {names.index('') + 1} is empty; expected the name of a class", hint=hint)
+    return dict(enumerate(names))
+
+
+def _each_once(names: Mapping[int, str], where: str) -> Mapping[int, str]:
+    """`names`. Raises DataError where two classes are called alike."""
     twice = [name for name, count in Counter(names.values()).items() if count > 1]
     if twice:
-        raise DataError(f"{data.root}: two classes are called {twice[0]!r}", hint="give each class a name of its own")
+        raise DataError(f"{where}: two classes are called {twice[0]!r}", hint="give each class a name of its own")
     return names
 
 

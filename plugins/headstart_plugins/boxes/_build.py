@@ -94,11 +94,11 @@ class BoxTargets:
         count = len(classes)
         if not all(isinstance(name, str) and name.strip() for name in classes):
             raise DataError(f"{where}: {classes!r}; each box needs the name of a class", hint="give each a text")
-        corners = _numbers(parts["corners"], where, "corners").reshape(-1, 4) if count else np.zeros((0, 4))
+        corners = _numbers(parts["corners"], where, "corners")
         sizes = corners[:, 2:] - corners[:, :2]
         areas = sizes[:, 0] * sizes[:, 1] if parts.get("areas") is None else _numbers(parts["areas"], where, "areas")
         crowd, difficult = (
-            np.zeros(count, bool) if parts.get(name) is None else np.asarray(parts[name], bool) for name in PARTS[1:]
+            np.zeros(count, bool) if parts.get(name) is None else _flags(parts[name], where, name) for name in PARTS[1:]
         )
         lengths = {len(each) for each in (corners, areas, crowd, difficult)}
         if lengths != {count}:
@@ -182,8 +182,20 @@ def _numbers(values: Any, where: str, what: str) -> np.ndarray:
         numbers = np.asarray(values, np.float64)
     except (TypeError, ValueError) as exc:
         raise DataError(f"{where}: its {what} are no numbers; {exc}", hint=f"expected {SHAPE}") from exc
-    wide = what == "corners" and (numbers.ndim != 2 or numbers.shape[1] != 4)
-    if wide or not np.isfinite(numbers).all():
-        told = f"shape {numbers.shape}; expected 4 a box" if wide else "some are not finite; expected numbers"
+    if what == "corners" and numbers.shape == (0,):
+        numbers = numbers.reshape(0, 4)
+    is_odd = numbers.ndim != 2 or numbers.shape[1] != 4 if what == "corners" else numbers.ndim != 1
+    if is_odd or not np.isfinite(numbers).all():
+        told = f"shape {numbers.shape}; expected {4 if what == 'corners' else 1} a box"
+        told = told if is_odd else "some are not finite; expected numbers"
         raise DataError(f"{where}: its {what} have {told}", hint=f"expected {SHAPE}")
     return numbers
+
+
+def _flags(values: Any, where: str, what: str) -> np.ndarray:
+    """Truth values (box,) bool, also of 0 and 1. Raises DataError."""
+    flags = np.asarray(values, object)
+    if flags.ndim != 1 or not all(isinstance(each, bool | int | np.bool_ | np.integer) for each in flags):
+        hint = f'"{what}": [true, false] for two boxes'
+        raise DataError(f"{where}: its {what} is {values!r}; expected true or false a box", hint=hint)
+    return flags.astype(bool)

@@ -51,6 +51,10 @@ def test_boxes_are_read_from_mappings_and_from_json_and_areas_and_flags_are_fill
         ({"corners": [[1, 2, 5, 8], [0, 0, 2, float("nan")]]}, "some are not finite"),
         ({"classes": ["dog", " "]}, "needs the name of a class"),
         ({"areas": [1]}, "expected one of each a box"),
+        ({"areas": 5}, r"its areas have shape \(\); expected 1 a box"),
+        ({"crowd": True}, "its crowd is True; expected true or false a box"),
+        ({"difficult": ["false", "true"]}, r"its difficult is \['false', 'true'\]; expected true or false a box"),
+        ({"classes": []}, "a.png: 0 classes, and other numbers of corners"),
     ],
 )
 def test_what_is_no_box_is_refused_by_name(change, said):
