@@ -277,7 +277,7 @@ class TrimsTargets(Protocol):
 
     def used(self, targets: Batch) -> np.ndarray:
         """How much of the length axes each row of the encoded `targets` uses, (row,) int64: its loss is the same
-        without the rest."""
+        without the rest. A row that uses none has no loss: nothing is learned of it, and no mean counts it."""
 
 
 @runtime_checkable
