@@ -370,8 +370,8 @@ def _computed_again(
             continue
         size = bytes_a_sample(network, cut, data) * len(data.owners) / 1e9
         message = (
-            f"{phase.name}: what frozen stages give of all samples is {size:.3g} GB, and {STORED_LIMIT / 1e9:.3g} GB at "
-            "most are stored: it is computed again whenever it is needed"
+            f"{phase.name}: what frozen stages give of all samples is {size:.3g} GB, and {STORED_LIMIT / 1e9:.3g} GB "
+            "at most are stored: it is computed again whenever it is needed"
         )
         yield Finding("note", message, hint="a smaller input or fewer samples (--limit) are stored")
 
