@@ -198,7 +198,7 @@ ENCODED_BUGS = {
 }  # fmt: skip
 
 JOIN = """
-    def findings(self, values, keys, *, mixes):
+    def findings(self, values, facts, keys, *, mixes):
         return [Finding("note", f"the largest is {max(values)}", hint=keys[0])]
 
     def join(self, targets, partners, mixes):

@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.engine.batch import concatenated, count_rows, take
 from headstart.errors import PluginError
-from headstart.specs import Batch, Calibrates, Evaluation, Facts, Generates, PoolsRows, Task
+from headstart.specs import Batch, Calibrates, Evaluation, Facts, Generates, PoolsRows, Task, TrimsTargets
 
 TOTALS = "totals"
 EVALUATOR = "evaluator."
@@ -73,19 +73,23 @@ def _record_of(task: Task, parts: Sequence[ScoredRows]) -> ScoredRows:
 
 
 class Scores:
-    """Sums losses in float64 and feeds the task's evaluator.
+    """Sums losses in float64 and feeds the task's evaluator. A row whose target has no length has no loss: its 0 is no
+    share of the mean, see TrimsTargets.
 
     A `running` one is for training steps: its size does not grow with the rows, and it can be saved and restored.
     """
 
     def __init__(self, task: Task, *, running: bool = False) -> None:
+        self._task = task
         self._evaluator: Any = task.evaluator(running=running)  # a RunningEvaluator where it is running
         self._loss, self._count = 0.0, 0
 
     def add(self, rows: ScoredRows) -> None:
         """Add rows, each of which counts for itself."""
-        self._loss += float(rows.losses.sum(dtype=np.float64))
-        self._count += len(rows.losses)
+        task, losses = self._task, rows.losses
+        known = losses[task.used(rows.targets) > 0] if isinstance(task, TrimsTargets) else losses
+        self._loss += float(known.sum(dtype=np.float64))
+        self._count += len(known)
         facts = rows.facts if len(rows.facts) else [{}] * len(rows.losses)
         self._evaluator.update(rows.targets, rows.outputs, facts, rows.losses)
 
@@ -95,7 +99,7 @@ class Scores:
         self._loss, self._count = self._loss + other._loss, self._count + other._count
 
     def metrics(self) -> dict[str, float]:
-        """The mean loss, unless the evaluator gives its own, and the evaluator's metrics."""
+        """The mean loss, NaN where no row has one, unless the evaluator gives its own; and the evaluator's metrics."""
         return {**self._mean_loss(), **self._evaluator.metrics()}
 
     def result(self) -> Evaluation:

@@ -174,9 +174,11 @@ class TellsOfTargets(Protocol):
     """What a Task offers too that has a limit to what it learns of a sample, as to how many boxes: what is beyond it is
     not lost without a word."""
 
-    def findings(self, values: Sequence[Any], keys: Sequence[str], *, mixes: bool) -> Iterable[Finding]:
-        """Notes and warnings about the `values` of all records, as their target kind read them, by their `keys`;
-        `mixes` says whether training samples are mixed."""
+    def findings(
+        self, values: Sequence[Any], facts: Sequence[Facts], keys: Sequence[str], *, mixes: bool
+    ) -> Iterable[Finding]:
+        """Notes and warnings about the `values` of all records, as their target kind read them, and the `facts` of
+        their first rows, by their `keys`; `mixes` says whether training samples are mixed."""
 
 
 @dataclass(frozen=True)
@@ -275,7 +277,7 @@ class TrimsTargets(Protocol):
 
     def used(self, targets: Batch) -> np.ndarray:
         """How much of the length axes each row of the encoded `targets` uses, (row,) int64: its loss is the same
-        without the rest."""
+        without the rest. A row that uses none has no loss: nothing is learned of it, and no mean counts it."""
 
 
 @runtime_checkable

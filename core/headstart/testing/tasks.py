@@ -249,7 +249,8 @@ class TaskEncoded(TaskSubject):
             self._require(sound, f"mixed targets are {sorted(mixed)}, or other rows", "Keep names and rows.")
         if isinstance(task, TellsOfTargets):
             keys = [f"record {row}" for row in range(count)]
-            told = [each for mixes in (False, True) for each in task.findings(self._values(), keys, mixes=mixes)]
+            values, facts = self._values(), self._cases()
+            told = [each for mixes in (False, True) for each in task.findings(values, facts, keys, mixes=mixes)]
             wrong = [each for each in told if not isinstance(each, Finding) or each.level == "error"]
             self._require(
                 not wrong, f"findings gives {wrong}"[:300], "Give notes and warnings; raise what is an error."

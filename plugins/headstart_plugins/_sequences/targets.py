@@ -18,9 +18,9 @@ def token_loss(logits: Any, next_tokens: Any, real: Any, *, smoothing: float = 0
     """The mean cross-entropy of each row's tokens: (batch,) float32.
 
     `logits` are (batch, most, vocabulary) float32, `next_tokens` (batch, most) int32 what they are to say, `real`
-    (batch, most) bool where that counts: a row without any has the loss 0. With `smoothing` that share of the target is
-    spread over all tokens (Szegedy et al. 2016). The gradient is written out: beside the logits one array of their size
-    is alive at a time, where stock losses keep several.
+    (batch, most) bool where that counts: a row without any has the loss 0, which means of a split leave out. With
+    `smoothing` that share of the target is spread over all tokens (Szegedy et al. 2016). The gradient is written out:
+    beside the logits one array of their size is alive at a time, where stock losses keep several.
     """
     counted = ops.cast(real, "float32")
     losses = _token_losses(logits, ops.where(real, next_tokens, 0), smoothing)

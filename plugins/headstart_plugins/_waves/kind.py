@@ -49,6 +49,7 @@ class WaveKind:
     def __init__(self, mel: Mel, window: int, options: WaveOptions) -> None:
         self.mel, self.rate, self.window = mel, mel.rate, window
         self._hop = window if options.hop is None else max(1, round(options.hop * self.rate))
+        self._chosen = {} if options.hop is None else {"hop": options.hop}
         self._max_windows, self._max_minutes = options.max_windows, options.max_minutes
         self.tensors: Mapping[str, TensorSpec] = {
             "samples": TensorSpec((window,), "float32"),
@@ -70,8 +71,17 @@ class WaveKind:
         return [(start, min(start + self.window, len(samples))) for start in places]
 
     def read(self, payload: Any, where: str) -> Sample:
-        """A recording as a `Wave` at the weights' rate; how odd ones are converted stands in `reading`."""
-        return read_sound(payload, where, self.rate, self._max_minutes)
+        """A recording as a `Wave` at the weights' rate; how odd ones are converted stands in `reading`. One that is too
+        long for its windows has a note."""
+        sample = read_sound(payload, where, self.rate, self._max_minutes)
+        note = self.not_all(sample.value.samples)
+        return replace(sample, notes=(*sample.notes, note)) if note else sample
+
+    def not_all(self, samples: np.ndarray) -> str | None:
+        """What a note says of samples (n,) float32 of which `pieces` leaves some out; None where it has all."""
+        most = self._max_windows
+        wanted = max(0, len(samples) - self.window) / self._hop + 1
+        return f"longer than {most} windows: so many are heard, evenly spread" if wanted > most else None
 
     def prepare(self, sample: Sample) -> Prepared:
         """The first of the windows."""
@@ -79,7 +89,8 @@ class WaveKind:
 
     def prepare_several(self, sample: Sample) -> Sequence[Prepared]:
         """A row a window. Facts are the `seconds` of the recording, the `start` and `end` in seconds of what is in the
-        window, its number as `window`, counted from 0, of so many `windows`."""
+        window, its number as `window`, counted from 0, of so many `windows`; and the seconds from one to the next as
+        `hop`, where the user chose them."""
         read: Wave = sample.value
         samples = self.conditioned(read.samples)
         pieces = self.pieces(samples)
@@ -92,6 +103,7 @@ class WaveKind:
                 "end": (start + len(piece)) / self.rate,
                 "window": number,
                 "windows": len(pieces),
+                **self._chosen,
             }
             padded = np.pad(piece, (0, self.window - len(piece)))
             rows.append(Prepared({"samples": padded, "masks": NO_MASKS.copy()}, facts))

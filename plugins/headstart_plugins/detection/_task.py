@@ -257,7 +257,9 @@ class Detection:
         """See JoinsTargets and `_mix.join`."""
         return join(targets, partners, mixes)
 
-    def findings(self, values: Sequence[Boxes], keys: Sequence[str], *, mixes: bool) -> Iterable[Finding]:
+    def findings(
+        self, values: Sequence[Boxes], facts: Sequence[Facts], keys: Sequence[str], *, mixes: bool
+    ) -> Iterable[Finding]:
         """See TellsOfTargets: the fullest picture, and what is left out of pictures that are too full."""
         counts = [len(value.classes) for value in values]
         fullest = max(counts)

@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.errors import UsageError
+from headstart.errors import HeadstartError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,13 +116,13 @@ def _joined(source: Sequence[str], target: Sequence[str]) -> dict[str, int]:
 def _arrays(
     artefact: Any, sides: Sequence[Mapping[str, Any]], pieces: Sequence[Sequence[str]], numbers: Mapping[str, int]
 ) -> dict[str, np.ndarray]:
+    network, found = artefact.network, {}  # chooses the backend, before Keras is imported
     import keras
     import numpy as np
 
     from headstart.engine.network.stages import name_variables
     from headstart_plugins.hf_seq2seq._load import DECODER_POSITIONS, MARIAN, positions_of, sources
 
-    network, found = artefact.network, {}
     for part, stages in (("encoder", network.backbone), ("decoder", network.stages[-1:])):
         variables = name_variables(stages)
         for ours, theirs in sources(stages, MARIAN[part], ()):
@@ -191,7 +191,10 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="the folder of a finished run, or its artefact")
     parser.add_argument("folder", type=Path, help="the folder that is written")
     given = parser.parse_args()
-    export(given.run, given.folder)
+    try:
+        export(given.run, given.folder)
+    except HeadstartError as exc:
+        parser.exit(exc.exit_code, f"error: {exc.message}\n" + (f"hint: {exc.hint}\n" if exc.hint else ""))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import keras
 
 NEXT, REFERENCE = "next", "reference"
+LONGER = "cut the recordings, or --set input.seconds with a larger number"
 UNUSED = -1
 """In place of a token behind a target's end: the decoder's own padding is a token that it may say."""
 
@@ -105,14 +106,24 @@ class Transcription:
     # --- targets -----------------------------------------------------------------------------------------------------
 
     @property
+    def _room(self) -> int:
+        """Tokens that the decoder has positions for, behind what stands before each transcript."""
+        return self.config.most_positions - len(self._given)
+
+    @property
+    def _most(self) -> int:
+        """Tokens of a target."""
+        return min(self.options.most, self._room)
+
+    @property
     def targets(self) -> Mapping[str, TensorSpec]:
         """See the class."""
-        return {NEXT: TensorSpec((self.options.most,), "int32", length_axis=0)}
+        return {NEXT: TensorSpec((self._most,), "int32", length_axis=0)}
 
     @property
     def target_lengths(self) -> tuple[int, ...]:
         """See TrimsTargets."""
-        return lengths_up_to(self.options.most)
+        return lengths_up_to(self._most)
 
     def used(self, targets: Batch) -> np.ndarray:
         """See TrimsTargets."""
@@ -121,7 +132,7 @@ class Transcription:
 
     def encode(self, values: Sequence[str], facts: Sequence[Facts], keys: Sequence[str]) -> dict[str, np.ndarray]:
         """See Task. Of a recording in several windows the target has no tokens: nobody knows which are of which."""
-        most = self.options.most
+        most = self._most
         encoded = np.full((len(values), most), UNUSED, np.int32)
         for row, (ids, fact) in enumerate(zip(self.transcripts.encode(values), facts, strict=True)):
             if fact.get("windows", 1) == 1:
@@ -137,7 +148,7 @@ class Transcription:
             raise DataError(
                 "every recording of the training split is longer than a window, and windows have no targets of their "
                 "own",
-                hint="cut the recordings, or --set input.seconds with a larger number",
+                hint=LONGER,
             )
         return replace(self, mean=float(used[used > 0].mean()))
 
@@ -145,14 +156,35 @@ class Transcription:
         """See FitsTargets: every recording once an epoch."""
         return None
 
-    def findings(self, values: Sequence[str], keys: Sequence[str], *, mixes: bool) -> Iterable[Finding]:
-        """See TellsOfTargets: targets that are cut."""
-        most = self.options.most
+    def findings(
+        self, values: Sequence[str], facts: Sequence[Facts], keys: Sequence[str], *, mixes: bool
+    ) -> Iterable[Finding]:
+        """See TellsOfTargets: recordings without targets of their own, and targets that are cut. Raises UsageError
+        where windows overlap."""
+        if any("hop" in fact for fact in facts):
+            raise UsageError(
+                "input.hop makes windows overlap or leave sound out, and what each says stands in the transcript once",
+                hint="leave input.hop out: windows lie one behind the other then, each ending where it is quiet",
+            )
+        several = [key for key, fact in zip(keys, facts, strict=True) if fact.get("windows", 1) > 1]
+        if several:
+            message = (
+                f"{len(several)} of {len(values)} recordings are longer than a window: nobody knows which words are in "
+                f"which, so that none of them is learned: {in_line(several)}"
+            )
+            yield Finding("warning", message, len(several), LONGER, tuple(several))
+        most = self._most
         lengths = [len(ids) for ids in self.transcripts.encode(values)]
-        cut = [key for key, length in zip(keys, lengths, strict=True) if length >= most]
+        cut = [
+            key
+            for key, length, fact in zip(keys, lengths, facts, strict=True)
+            if length >= most and fact.get("windows", 1) == 1
+        ]
         if cut:
             message = f"{len(cut)} of {len(values)} transcripts have {most} tokens or more and are cut: {in_line(cut)}"
-            yield Finding("warning", message, len(cut), f"--set task.most={min(2 * most, 448)}", tuple(cut))
+            room = min(2 * most, self._room)
+            hint = f"--set task.most={room}" if room > most else "the decoder has no more positions: cut the recordings"
+            yield Finding("warning", message, len(cut), hint, tuple(cut))
 
     def truth(self, value: str, facts: Facts, key: str) -> dict[str, np.ndarray]:
         """See KeepsTruth: "reference" (1, byte) uint8, the whole transcript in UTF-8."""

@@ -221,7 +221,9 @@ class Translation:
         """See FitsTargets: every text once an epoch."""
         return None
 
-    def findings(self, values: Sequence[str], keys: Sequence[str], *, mixes: bool) -> Iterable[Finding]:
+    def findings(
+        self, values: Sequence[str], facts: Sequence[Facts], keys: Sequence[str], *, mixes: bool
+    ) -> Iterable[Finding]:
         """See TellsOfTargets: targets that are cut, and letters that the vocabulary does not know."""
         most, cut, unknown = self._tokens.most, [], []
         strange = self.vocabulary.pieces.index("<unk>") if "<unk>" in self.vocabulary.pieces else -1

@@ -52,11 +52,11 @@ class LogMelKind(WaveKind):
         super().__init__(mel, window, options)
         self._most, self._is_parted = options.max_windows, options.hop is None
 
-    def read(self, payload: Any, where: str) -> Sample:
-        """As a WaveKind does; that the end of a recording is not heard, a note tells."""
-        sample = super().read(payload, where)
-        is_cut = self._is_parted and len(self._parts(sample.value.samples)) > self._most
-        return replace(sample, notes=(*sample.notes, f"{CUT} {self._most} windows")) if is_cut else sample
+    def not_all(self, samples: np.ndarray) -> str | None:
+        """Without a `hop` the end is not heard."""
+        if not self._is_parted:
+            return super().not_all(samples)
+        return f"{CUT} {self._most} windows" if len(self._parts(samples)) > self._most else None
 
     def pieces(self, samples: np.ndarray) -> Sequence[tuple[int, int]]:
         """One window behind the other, each ending where it is quiet, so that no word is heard in halves; with a `hop`

@@ -1,6 +1,7 @@
 """Scores come batch by batch: any cut gives the same, nothing holds a split's outputs, and val chooses as before."""
 
 import dataclasses
+import math
 
 import keras
 import numpy as np
@@ -19,8 +20,9 @@ from headstart.engine.train.trainer import Trainer
 from headstart.errors import PluginError
 from headstart.eventlog import read_events
 from headstart.events import EpochDone
-from headstart.specs import Evaluation, Phase, Solved, Stage
+from headstart.specs import Evaluation, Phase, Solved, Stage, TensorSpec
 from headstart.weights.files import read_safetensors
+from headstart_plugins._heads.loss_alone import LossAlone
 
 pytestmark = pytest.mark.backend
 
@@ -88,6 +90,33 @@ def test_rows_of_one_record_count_once_wherever_batches_are_cut(bench, cuts):
         )
     )
     assert pooled.metrics() == pytest.approx(alone.metrics())
+
+
+class Words:
+    """A task of sequences, whose evaluator knows the loss alone."""
+
+    targets = {"next": TensorSpec((4,), "int32", length_axis=0)}
+    target_lengths = (4,)
+
+    def used(self, targets):
+        return (targets["next"] > 0).sum(axis=1)
+
+    def evaluator(self, *, running=False):
+        return LossAlone()
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_row_whose_target_has_no_length_has_no_share_of_the_mean_loss(running):
+    targets = np.zeros((4, 4), np.int32)
+    targets[0, 0] = targets[3, :2] = 5
+    rows = ScoredRows({"next": targets}, {}, np.array([3.0, 0.0, 0.0, 5.0]))
+
+    assert scores_of(Words(), [rows], running=running).metrics() == {"loss": 4.0}
+    owned = dataclasses.replace(rows, facts=[{}] * 4, owners=np.array([0, 1, 1, 2]))
+    assert scores_of(Words(), [owned], running=running).metrics() == {"loss": 4.0}
+    none = scores_of(Words(), [rows.only(slice(1, 3))], running=running)
+    assert math.isnan(none.metrics()["loss"])
+    assert math.isnan(none.result().metrics["loss"])
 
 
 def test_solved_heads_are_judged_by_record_with_what_is_known_of_its_rows(bench):

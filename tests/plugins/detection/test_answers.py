@@ -192,9 +192,8 @@ def of_counts(*counts):
 )
 def test_pictures_that_are_too_full_are_told(counts, mixes, told):
     values = of_counts(*counts)
-    found = list(
-        build(TaskRequest(DetectionOptions(), targets=values)).findings(values, "abc"[: len(counts)], mixes=mixes)
-    )
+    task = build(TaskRequest(DetectionOptions(), targets=values))
+    found = list(task.findings(values, [{}] * len(counts), "abc"[: len(counts)], mixes=mixes))
     assert [each.level for each in found] == [level for level, _ in told]
     assert all(part in each.message for each, (_, part) in zip(found, told, strict=True))
 

@@ -1,5 +1,9 @@
 """Runs on folders: the published head as it is, and fine-tuned."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -40,23 +44,28 @@ def test_a_folder_goes_on_learning_with_its_own_decoder(name, whole_folder, tabl
     assert isinstance(answer["translation"], str)
 
 
+def exported(run, folder):
+    """In a process of its own, which nobody told a backend."""
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    command = [sys.executable, "-m", "headstart_plugins.hf_seq2seq.export", str(run), str(folder)]
+    subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+
+
 def test_an_exported_folder_answers_what_the_run_does(table, tmp_path):
     """Ids are others, and padding has no share of what is likely."""
     from folder_models import Continues, read_model
 
     from headstart.engine.generation import generator
-    from headstart.errors import UsageError
     from headstart.run import Run
     from headstart.specs import Search
     from headstart_plugins._pieces import NumberedPieces, Pieces
-    from headstart_plugins.hf_seq2seq.export import export
 
     sizes = ("layers=1", "width=32", "heads=2", "hidden=48")
     sets = [f"{part}.{each}" for part in ("backbone", "task") for each in sizes]
     sets += ["input.vocabulary=60", "task.vocabulary=60"]
     run = trained(table, tmp_path / "run", backbone="seq2seq/small", epochs=6, sets=sets)
     folder = tmp_path / "exported"
-    export(run.path, folder)
+    exported(run.path, folder)
     model = read_model(folder)
     source, target = (NumberedPieces(Pieces(folder / f"{side}.spm"), folder / "vocab.json") for side in SIDES)
     search = Search(**{name: model.tokens[name] for name in ("start", "end", "pad", "banned")}, most=16, beams=2)
@@ -66,8 +75,11 @@ def test_an_exported_folder_answers_what_the_run_does(table, tmp_path):
         assert expected["translation"]
         assert target.decode(found["tokens"][0].tolist()) == expected["translation"]
         assert found["score"][0] == pytest.approx(expected["score"], abs=0.05)
-    with pytest.raises(UsageError, match="no artefact at"):
-        export(folder / "nothing", folder / "there")
+    with pytest.raises(subprocess.CalledProcessError) as raised:
+        exported(folder / "nothing", folder / "there")
+    assert raised.value.returncode == 2
+    assert raised.value.stderr.startswith("error: no artefact at")
+    assert "Traceback" not in raised.value.stderr
 
 
 SIDES = ("source", "target")

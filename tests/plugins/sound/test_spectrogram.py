@@ -51,6 +51,15 @@ def test_a_long_sound_is_several_rows_that_know_their_places():
     assert rows[1].facts["start"] == 1.0
     assert rows[-1].facts["end"] == 5.0
     assert len(kind_of(max_windows=2).prepare_several(kind.read((samples, RATE), "a"))) == 2
+    assert {row.facts["hop"] for row in rows} == {1.0}
+
+
+def test_a_sound_of_which_windows_leave_some_out_has_a_note():
+    kind = kind_of(max_windows=2)
+    (note,) = kind.read((babble(5.0), RATE), "a").notes
+    assert note == "longer than 2 windows: so many are heard, evenly spread"
+    assert not kind.read((babble(3.5), RATE), "a").notes
+    assert not kind_of(max_windows=3).read((babble(5.0), RATE), "a").notes
 
 
 def test_a_window_is_as_long_as_asked_for_to_a_hop():

@@ -42,9 +42,39 @@ def test_where_no_recording_fits_into_a_window_nothing_can_be_learned():
 
 
 def test_transcripts_that_are_cut_are_told_by_name():
-    (found,) = made(most=4).findings(["ab", "abcdefg"], ["short", "long"], mixes=False)
+    (found,) = made(most=4).findings(["ab", "abcdefg"], [{}, {}], ["short", "long"], mixes=False)
     assert found.level == "warning"
     assert found.message == "1 of 2 transcripts have 4 tokens or more and are cut: long"
+    assert found.hint == "--set task.most=8"
+
+
+def test_a_target_has_no_more_tokens_than_the_decoder_has_positions():
+    """Of 64 positions the prompt takes all but its last token."""
+    task = made(most=448)
+    assert task.targets["next"].shape == (63,)
+    (row,) = task.encode(["a" * 100], [{}], ["a"])["next"]
+    assert len(row) == 63
+    assert row[-1] == 51
+    assert task.target_lengths[-1] == 63
+    (found,) = task.findings(["a" * 100], [{}], ["long"], mixes=False)
+    assert "have 63 tokens or more" in found.message
+    assert found.hint == "the decoder has no more positions: cut the recordings"
+    assert made({**LABELS, "tokens": SEVERAL}, most=448).targets["next"].shape == (61,)
+
+
+def test_recordings_longer_than_a_window_are_told_by_name():
+    facts = [{"windows": 2}, {"windows": 1}]
+    (found,) = made(most=8).findings(["abcdefghij", "ab"], facts, ["long", "short"], mixes=False)
+    assert found.level == "warning"
+    assert found.message.startswith("1 of 2 recordings are longer than a window")
+    assert found.message.endswith("none of them is learned: long")
+    assert "input.seconds" in found.hint
+
+
+def test_windows_that_overlap_are_refused():
+    with pytest.raises(UsageError, match=r"input\.hop") as caught:
+        [*made().findings(["ab"], [{"windows": 1, "hop": 0.5}], ["a"], mixes=False)]
+    assert "leave input.hop out" in caught.value.hint
 
 
 def test_windows_are_joined_and_have_their_times():

@@ -59,6 +59,19 @@ def test_a_small_model_says_what_transformers_says(kind, beams, transcribing, sm
         assert _until_end(row) == _until_end(reference[: MOST[kind]])
 
 
+def test_a_small_decoder_learns_targets_that_take_all_its_positions(transcribing, small_folder):
+    import keras
+
+    network, task, _ = transcribing(str(small_folder("english")), most=448)
+    heard, head = _heard(network, "english")
+    targets = task.encode(["a" * 100] * len(heard), [{}] * len(heard), ["long"] * len(heard))
+    given = {"tokens": keras.ops.convert_to_tensor(heard), **task.head_inputs(targets)}
+    outputs = head(given, training=False)
+    losses = keras.ops.convert_to_numpy(task.fitted(targets).loss(targets, outputs, training=True))
+    assert np.isfinite(losses).all()
+    assert losses.std() > 0.01
+
+
 def _until_end(ids):
     ids = ids.tolist()
     return ids[: ids.index(END)] if END in ids else ids

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from headstart.artefact import Artefact
-from headstart.errors import EngineRefusal
+from headstart.errors import DataError, EngineRefusal
 from headstart.eventlog import read_events
 from headstart.events import EpochDone
 from headstart.run import Run
@@ -133,6 +133,27 @@ def test_a_long_text_is_split_at_sentences_and_its_answers_are_joined(parent):
     assert len(pieces.encode([" ".join(sentences)])[0]) >= 32
     parts = [each["translation"] for each in run.predict(texts=sentences)]
     assert len(whole["translation"].split()) > max(len(part.split()) for part in parts)
+
+
+def test_texts_in_parts_have_no_share_of_the_mean_loss(parent, tmp_path, fitted):
+    short = [("Open the file now", "Agora abrir o ficheiro"), ("Save a table here", "Aquí guardar un táboa")]
+    long = [(f"{' '.join([source + '.'] * 12)}", target) for source, target in short]
+
+    def loss(*rows):
+        table = tmp_path / "new.csv"
+        table.write_text("text,translation\n" + "".join(f"{a},{b}\n" for a, b in rows), encoding="utf-8")
+        return Run.load(parent.path).evaluate(str(table)).document["metrics"]["test"]["loss"]
+
+    assert loss(*short) > 0.5
+    assert loss(*short, *long) == pytest.approx(loss(*short), rel=1e-5)
+    assert loss(*long) is None
+
+    table = tmp_path / "long_val.csv"
+    rows = [(f"{source} {number},{target}", "train") for number in range(8) for source, target in short]
+    rows += [(f"{source} {number},{target}", "val") for number in range(8) for source, target in long]
+    table.write_text("text,translation,split\n" + "".join(f"{row},{side}\n" for row, side in rows), encoding="utf-8")
+    with pytest.raises(DataError, match="no sample of val has a loss"):
+        fitted(table, tmp_path / "child")
 
 
 def test_a_child_keeps_what_its_parent_knows_and_says_what_is_new(parent, tmp_path, fitted, pairs):

@@ -49,13 +49,13 @@ def test_long_targets_are_cut_and_that_is_told(task):
     long = "pechar o ficheiro " * 9
     encoded = task.encode([long], [{}], ["long"])
     assert task.used(encoded)[0] == 16
-    (told,) = task.findings(["Abrir", long], ["short", "long"], mixes=False)
+    (told,) = task.findings(["Abrir", long], [{}, {}], ["short", "long"], mixes=False)
     assert told.level == "warning"
     assert "1 of 2 targets have more than 16 pieces and are cut: long" in told.message
 
 
 def test_letters_that_cannot_be_answered_are_told(task):
-    (told,) = task.findings(["Abrir", "ж"], ["known", "strange"], mixes=False)
+    (told,) = task.findings(["Abrir", "ж"], [{}, {}], ["known", "strange"], mixes=False)
     assert "letters that the vocabulary does not know" in told.message
     assert told.cases == ("strange",)
 

@@ -43,7 +43,7 @@ from headstart.engine.train.state import PhaseResult, TrainState
 from headstart.engine.train.trainable import Trainable
 from headstart.engine.train.update_rules import update_rule
 from headstart.engine.train.weight_averaging import Outcome, best_share, greedy_soup
-from headstart.errors import HeadstartError, InterruptedRunError
+from headstart.errors import DataError, HeadstartError, InterruptedRunError
 from headstart.events import CheckpointSaved
 from headstart.interrupts import Interrupts, deferred
 from headstart.spans import span
@@ -266,6 +266,13 @@ class Trainer:
         if self._judged < FEW and not self._phase.contrast:
             self._log.few(self._judged)
         self._state.best = Outcome(self._start, self._validate())
+        primary = self._context.task.primary_metric
+        if primary == "loss" and not self._keeps_last and math.isnan(self._state.best.metrics[primary]):
+            raise DataError(
+                "no sample of val has a loss, so that no epoch can be chosen by it",
+                hint="longer inputs are split, and the parts have no targets: let val hold some that are not, or "
+                "another --seed",
+            )
         if not self._concludes_at_once():
             self._state.start = self._state.best
         self._apply_state()
