@@ -114,7 +114,6 @@ from headstart.specs.targets import (
     TargetKind,
     TargetRequest,
     TargetSpec,
-    TellsOfUnseen,
 )
 from headstart.specs.tasks import (
     Calibrates,
@@ -305,7 +304,6 @@ __all__ = [
     "TaskRequest",
     "TaskSpec",
     "TellsOfTargets",
-    "TellsOfUnseen",
     "TellsProbabilities",
     "TellsTargets",
     "TensorSpec",
