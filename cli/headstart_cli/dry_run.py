@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart_cli.output import print_heading, print_json, print_table, print_text
+from headstart_cli.cache import in_words
+from headstart_cli.output import cell, print_heading, print_json, print_table, print_text
 
 if TYPE_CHECKING:
     from headstart.recipe import Recipe
@@ -84,7 +85,7 @@ def _phase_row(phase: Mapping[str, Any]) -> list[Any]:
     )
     return [
         *(phase[key] for key in shown),
-        _shapes(phase["stored"]),
+        phase["stored"] and f"{cell(_shapes(phase['stored']))}: {in_words(phase['stored_bytes'])}",
         _rates(phase["rates"]),
         "; ".join(text for applies, text in told if applies) or None,
     ]

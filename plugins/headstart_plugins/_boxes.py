@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+LEAST_LEFT = 0.25
+"""A box of which a smaller share of its area is left where a picture is moved or cropped is no target."""
+
 
 @dataclass(frozen=True)
 class Boxes:
@@ -35,3 +38,11 @@ class Detections:
     corners: np.ndarray
     scores: np.ndarray
     classes: np.ndarray
+
+
+def cut_to_input(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`boxes` (box, 4), shares of the input's width and height, cut to 0..1; and the share (box,) of each one's area
+    that is left."""
+    cut = np.clip(boxes, 0.0, 1.0)
+    areas, inside = (np.prod(each[:, 2:] - each[:, :2], axis=1) for each in (boxes, cut))
+    return cut, np.divide(inside, areas, out=np.zeros_like(areas), where=areas > 0)

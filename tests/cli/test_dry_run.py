@@ -60,6 +60,8 @@ def test_it_says_where_the_network_is_cut_and_what_is_stored_there(document):
     probe, fine_tune = document["phases"]
     assert (probe["cut"], probe["stored"]) == ("head", {"pooled": [1280]})
     assert (fine_tune["cut"], fine_tune["stored"]) == ("block7", {"x": [1, 1, 192]})
+    rows = document["samples"]["train"] + document["samples"]["val"]
+    assert (probe["stored_bytes"], fine_tune["stored_bytes"]) == (rows * 1280 * 4, rows * 192 * 4)
     assert document["uncuttable"] == []
     assert document["origins"]["train"] == "flag --train"
 
@@ -78,6 +80,16 @@ def test_a_flatten_head_stores_the_top_map_learns_by_gradient_and_is_told_to_be_
         f"the head flatten:16 has {head:,} numbers to learn from {train} samples, 20,480 of them in weights of "
         "1,280 x 16; --head linear, on pooled, is safer"
     )
+
+
+def test_what_is_too_large_to_be_stored_is_told(headstart, monkeypatch):
+    monkeypatch.setattr("headstart.engine.features.source.STORED_LIMIT", 120 * 192 * 4)
+    done = headstart("fit", *SHOWN)
+    assert done.returncode == 0, done.stderr
+    told = " ".join(done.stdout.split())
+    assert "- probe: what frozen stages give of all samples is 0.000614 GB, and 9.22e-05 GB at most are stored" in told
+    assert "- fine_tune: " not in told
+    assert "x=1x1x192: " in told
 
 
 @pytest.mark.slow

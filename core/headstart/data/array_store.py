@@ -20,7 +20,7 @@ import numpy as np
 
 from headstart.atomic import explained
 from headstart.cache import Cache
-from headstart.errors import HeadstartError
+from headstart.errors import DataError, HeadstartError
 from headstart.specs import Facts, TensorSpec
 
 IN_MEMORY = 32 * 1024**2
@@ -102,16 +102,30 @@ def encode_targets(
     """The encoded targets of rows, (row, ...) by name, as `specs` say: in memory while small, in files when large.
 
     `values`, `facts` and `keys` are parallel, by row; `values` may read each when it is asked for. Only BLOCK rows are
-    held beside the arrays. Raises ValueError where `encode` gives other names, shapes or dtypes than `specs`.
+    held beside the arrays. Raises DataError for a row that needs more places than a spec with `room` has, ValueError
+    where `encode` gives other names, shapes or dtypes than `specs`.
     """
 
     def fill(append: Append) -> None:
         append({name: np.empty((0, *spec.shape), spec.dtype) for name, spec in specs.items()})
         for start in range(0, len(keys), BLOCK):
             rows = slice(start, start + BLOCK)
-            found = encode(list(values[rows]), facts[rows], keys[rows])  # each value is read once
+            block = list(values[rows])  # each value is read once
+            found = encode(block, facts[rows], keys[rows])
             if found.keys() != specs.keys():
                 raise ValueError(f"encoded targets are {sorted(found)}; expected {sorted(specs)}")
+            for name, spec in specs.items():
+                if spec.room is not None and found[name].shape[1] > spec.shape[0]:
+                    alone = [
+                        encode([value], [fact], [key])[name].shape[1]
+                        for value, fact, key in zip(block, facts[rows], keys[rows], strict=True)
+                    ]
+                    widest = max(alone)
+                    raise DataError(
+                        f"{keys[rows][alone.index(widest)]} needs room for {widest} {name}, and {spec.shape[0]} are "
+                        "learned of a sample",
+                        hint=f"--set {spec.room}={widest}",
+                    )
             append(found)
 
     return store.keep(fill)

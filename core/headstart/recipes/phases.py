@@ -18,6 +18,7 @@ from headstart.registry import Registry
 from headstart.specs import (
     HEAD,
     PRETRAINED,
+    FeatureSpec,
     LowRank,
     Optimizer,
     Phase,
@@ -25,6 +26,7 @@ from headstart.specs import (
     StrategyRequest,
     StrategySpec,
     TaskSpec,
+    idle_stages,
 )
 
 
@@ -40,6 +42,8 @@ class PhasePlanner:
     """The augmentations, where all that were chosen do nothing but mix samples."""
     only_by_gradient: Mapping[str, str] = field(default_factory=dict)
     """Values by key of the task's options that were set and that training by gradient alone reads: `task.dropout`."""
+    features: tuple[FeatureSpec, ...] = ()
+    """What the head takes of the backbone."""
     refit: bool = True
     """Whether heads that are solved for may be solved once more on train and val."""
 
@@ -52,7 +56,9 @@ class PhasePlanner:
         strategy = self.strategy
         build = self.registry.load_target(strategy, strategy.build)
         options, read = _note_reads(self.request.options)
-        request = dataclasses.replace(self.request, stages=stages, options=options)
+        request = dataclasses.replace(
+            self.request, stages=stages, idle=idle_stages(stages, self.features), options=options
+        )
         phases = tuple(build(request))
         if not phases:
             raise UsageError(f"strategy {strategy.name} plans no phase", hint="tell its author, or choose another one")
@@ -119,8 +125,10 @@ def make_planner(
     *,
     task: TaskSpec,
     head: str | None,
+    features: Collection[str],
 ) -> PhasePlanner | None:
-    """What plans the phases; None where something that they depend on was already found wrong."""
+    """What plans the phases for a head that takes these `features`; None where something that they depend on was
+    already found wrong."""
     strategy, backbone = choices.strategy, choices.backbone
     if strategy is None or backbone is None or head is None or options.get("strategy") is None:
         return None
@@ -147,6 +155,7 @@ def make_planner(
         recipe.batch_norm,
         only_mixing=mixing if len(mixing) == len(choices.augmentations) else (),
         only_by_gradient=_spell("task", of_task, by_gradient),
+        features=tuple(each for each in backbone.features if each.name in features),
         refit=split is None or split.refit,
     )
 

@@ -273,11 +273,12 @@ def _learn(
         return _Learning(options=options, head=head)
     published = choices.weights.head if head == PRETRAINED and isinstance(choices.weights, WeightsSpec) else None
     built = published.head if published else head or task.heads[0]
-    key = "task" if features_of_head(task, built) == task.features else "head"
+    features = features_of_head(task, built)
+    key = "task" if features == task.features else "head"
     problems.attempt(key, check_feature, task, built, backbone)
     if choices.head_source is not None and head is not None:
         problems.attempt("head_from", check_head_source, choices.head_source, choices, options, task=task, head=head)
-    planner = make_planner(recipe, choices, options, registry, task=task, head=head)
+    planner = make_planner(recipe, choices, options, registry, task=task, head=head, features=features)
     phases = None
     if planner is not None and backbone.stages is not None and not problems.about("train"):
         phases = problems.attempt("strategy", planner.plan, backbone.stages)

@@ -11,7 +11,7 @@ import numpy as np
 
 from headstart.data.split_file import SPLITS
 from headstart.engine.features.selection import Workload
-from headstart.engine.features.source import alive_shapes, is_storable
+from headstart.engine.features.source import alive_shapes, bytes_a_sample, is_storable
 from headstart.engine.network.stages import name_variables, summarise_stage, uncuttable
 from headstart.engine.train.context import is_fresh
 from headstart.engine.train.phases import cut_of
@@ -45,16 +45,21 @@ def count_learned(plan: Plan, results: Sequence[PhaseResult] = ()) -> int:
 def workload_of(plan: Plan) -> Workload:
     """The largest frozen prefix that is stored, and how many samples pass it: those of the cut of the head, and none,
     where nothing is stored; then the samples of val and test that the artefact answers about."""
-    train, val, test = (len(plan.data.indices(split)) for split in SPLITS)
+    _, val, test = (len(plan.data.indices(split)) for split in SPLITS)
     head = len(plan.network.stages) - 1
     cuts = [cut_of(plan.network, phase) for phase in plan.phases]
     found = [(head, 0)]
     for phase, cut in zip(plan.phases, cuts, strict=True):
         if is_storable(plan.network, cut, plan.data):
-            views = 1 + phase.views if plan.view is not None else 1
-            found.append((cut, views * train + val))
+            found.append((cut, _stored_rows(plan, phase)))
     stop, rows = max(found)
     return Workload(stop, rows, answers=val + test, changes=min(cuts) < head)
+
+
+def _stored_rows(plan: Plan, phase: Phase) -> int:
+    """How many rows a phase stores at its cut: train in each of its views, and val."""
+    views = 1 + phase.views if plan.view is not None else 1
+    return views * len(plan.data.indices("train")) + len(plan.data.indices("val"))
 
 
 def outline(plan: Plan) -> dict[str, Any]:
@@ -112,6 +117,7 @@ def _phase(plan: Plan, phase: Phase) -> dict[str, Any]:
         "steps": phase.epochs * per_epoch if gradient else len(phase.strengths),
         "cut": network.names[cut],
         "stored": {name: list(shape) for name, shape in alive_shapes(network, cut).items()} if stored else {},
+        "stored_bytes": _stored_rows(plan, phase) * bytes_a_sample(network, cut, plan.data) if stored else 0,
         "views": phase.views if plan.view is not None else 0,
         "trainable": trainable,
         "trainable_total": sum(trainable.values()),

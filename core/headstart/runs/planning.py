@@ -311,6 +311,7 @@ def plan_on(ground: Groundwork, ready: Ready, scratch: Path) -> Plan:
     warnings = [*ground.warnings, *left_out(bound, records)]
     warnings += _wide_head(bound, network, len(data.indices("train")))
     warnings += dict.fromkeys(_leaked(bound, data))  # weights and head may have a run in common
+    told = (*told, *_computed_again(network, phases, data, view))
     spinning = spinning_findings(recipe.threads or available_threads()) if ready.choice.name == "torch" else []
     return Plan(
         resolved=bound,
@@ -353,6 +354,26 @@ def _wide_head(bound: BoundRecipe, network: Network, rows: int) -> list[str]:
         f"the head {bound.head} has {count:,} numbers to learn from {rows:,} samples, {math.prod(widest):,} of them in "
         f"weights of {' x '.join(f'{size:,}' for size in widest)}; --head {first}, on {features}, is safer"
     ]
+
+
+def _computed_again(
+    network: Network, phases: Sequence[Phase], data: PreparedData, view: View | None
+) -> Iterator[Finding]:
+    """That what frozen stages give is more than is stored, phase by phase; not where samples are drawn anew anyway."""
+    from headstart.engine.features.source import FIRST_LEARNED, STORED_LIMIT, bytes_a_sample, is_storable
+    from headstart.engine.train.context import is_fresh
+    from headstart.engine.train.phases import cut_of
+
+    for phase in phases:
+        cut = cut_of(network, phase)
+        if cut <= FIRST_LEARNED or is_storable(network, cut, data) or (view is not None and is_fresh(phase)):
+            continue
+        size = bytes_a_sample(network, cut, data) * len(data.owners) / 1e9
+        message = (
+            f"{phase.name}: what frozen stages give of all samples is {size:.3g} GB, and {STORED_LIMIT / 1e9:.3g} GB "
+            "at most are stored: it is computed again whenever it is needed"
+        )
+        yield Finding("note", message, hint="a smaller input or fewer samples (--limit) are stored")
 
 
 def build_view(resolved: BoundRecipe, registry: Registry, records: Records, kind: InputKind) -> View | None:

@@ -36,6 +36,7 @@ from headstart.specs.backbones import (
     WeightsFetch,
     WeightsLoad,
     WeightsSpec,
+    idle_stages,
 )
 from headstart.specs.base import API, AUTO, BACKENDS, Batch, Spec
 from headstart.specs.datasets import (
@@ -316,5 +317,6 @@ __all__ = [
     "WeightsSpec",
     "WritesFiles",
     "features_of_head",
+    "idle_stages",
     "read_head",
 ]

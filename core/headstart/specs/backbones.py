@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -32,6 +32,15 @@ class FeatureSpec:
     channels: int | None
     stride: int | None = None
     mask: str | None = None
+
+
+def idle_stages(stages: Sequence[str], features: Sequence[FeatureSpec]) -> tuple[str, ...]:
+    """Those of `stages`, bottom first, above the last one that gives any of these `features`; none without features."""
+    if not features:
+        return ()
+    givers = {feature.stage for feature in features}
+    last = max((place for place, stage in enumerate(stages) if stage in givers), default=len(stages))
+    return tuple(stages[last + 1 :])
 
 
 @dataclass(frozen=True)

@@ -83,13 +83,16 @@ class TensorSpec:
     """One named tensor of a sample, without the batch axis. `dtype` is a numpy name such as "uint8".
 
     `length_axis` is the axis that varies in length up to its size in `shape`; None where all are fixed. `values` says
-    of whole numbers that they are 0 to `values` - 1, such as ids of a vocabulary; None where nobody knows.
+    of whole numbers that they are 0 to `values` - 1, such as ids of a vocabulary; None where nobody knows. `room` is
+    the setting that makes the first axis longer, such as "task.most", of targets that are scored with as many places as
+    a sample needs and learned with so many; None for all others.
     """
 
     shape: tuple[int, ...]
     dtype: str
     length_axis: int | None = None
     values: int | None = None
+    room: str | None = None
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,19 @@ import numpy as np
 FINER = 5
 """How much finer the grid is that edges are drawn on."""
 LEAST_POINTS = 3
+FARTHEST = 10
+"""So many times the picture's longer side, and ten pixels more, points can lie outside: edges take memory by length."""
+MOST_BITS = 40
+"""No run of a picture is longer than a number of so many bits."""
 
 
 def polygon_mask(points: np.ndarray, width: int, height: int) -> np.ndarray:
     """Which pixels (height, width) bool lie in a polygon of `points` (point, 2) x and y in pixels; (0, 0) is a corner.
 
-    What sticks out is cut off. Of a polygon that crosses itself, what is inside an odd number of times.
+    What sticks out is cut off. Of a polygon that crosses itself, what is inside an odd number of times. Raises
+    ValueError as `verify_points`.
     """
+    verify_points(points, width, height)
     # Whole numbers towards zero, as C has them.
     starts = np.trunc(FINER * np.asarray(points, np.float64) + 0.5).astype(np.int64)
     across, down = _along(starts, np.roll(starts, -1, 0)).T
@@ -32,6 +38,17 @@ def polygon_mask(points: np.ndarray, width: int, height: int) -> np.ndarray:
     crossings = np.bincount(crossed, minlength=width * height + 1)[: width * height]
     inside: np.ndarray = (np.cumsum(crossings) % 2 == 1).reshape(width, height).T
     return inside
+
+
+def verify_points(points: np.ndarray, width: int, height: int) -> None:
+    """Raise ValueError for a polygon of `points` (point, 2) that reaches FARTHEST outside of its picture, as no drawing
+    does, or is not finite."""
+    limit = FARTHEST * (max(width, height) + 10)
+    far = points[~(np.abs(points) <= limit).all(1)]
+    if len(far):
+        raise ValueError(
+            f"a polygon with the point {far[0].tolist()}, far outside of its picture of {width} x {height} pixels"
+        )
 
 
 def _along(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
@@ -77,7 +94,7 @@ def _decompressed(text: str) -> list[int]:
     while place < len(text):
         number = shift = 0
         more = True
-        while more:
+        while more and shift <= MOST_BITS:
             if place >= len(text):
                 raise ValueError("its compressed counts end in the middle of a number")
             code = ord(text[place]) - 48
@@ -89,14 +106,22 @@ def _decompressed(text: str) -> list[int]:
             if not more and code & 0x10:
                 number |= -1 << shift
         found.append(number + found[-2] if len(found) > 2 else number)
+        if more or abs(found[-1]) >> MOST_BITS:
+            raise ValueError("its compressed counts have a number that is no run of a picture")
     return found
 
 
+def verify_runs(counts: np.ndarray, width: int, height: int) -> None:
+    """Raise ValueError where `counts` (run,) int64 are not the runs of so many pixels."""
+    if (counts < 0).any() or (counts > width * height).any() or counts.sum() != width * height:
+        told = f"{counts.sum()}, the shortest of them {counts.min(initial=width * height)}"
+        raise ValueError(f"its runs sum up to {told}; expected {width} x {height} pixels, none below 0")
+
+
 def run_length_mask(counts: np.ndarray, width: int, height: int) -> np.ndarray:
-    """The pixels (height, width) bool of `counts` (run,), which go down the columns. Raises ValueError where they do
-    not sum up to the pixels."""
-    if (counts < 0).any() or counts.sum() != width * height:
-        raise ValueError(f"its runs sum up to {counts.sum()}; expected {width} x {height} pixels, none below 0")
+    """The pixels (height, width) bool of `counts` (run,), which go down the columns. Raises ValueError as
+    `verify_runs`."""
+    verify_runs(counts, width, height)
     inside: np.ndarray = np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(width, height).T
     return inside
 

@@ -22,7 +22,7 @@ REPEATED = Fault(
 STICKS_OUT = Fault(
     "box",
     "sticking out of its picture by more than a pixel",
-    "they are kept as they are written, and cut at the border where augmentation moves them",
+    "they are scored as they are written, and cut at the border of what is learned from",
     "warning",
 )
 TINY = Fault("box", "narrower or lower than a pixel", "no network could see them; are their units right?", "warning")

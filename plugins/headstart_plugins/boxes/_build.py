@@ -12,11 +12,9 @@ import numpy as np
 from headstart.errors import DataError
 from headstart.specs import Change, Facts, Finding, Recognised, Record, Records, TargetRequest
 from headstart_plugins._affine import STILL, Matrix, after
-from headstart_plugins._boxes import Boxes
+from headstart_plugins._boxes import LEAST_LEFT, Boxes, cut_to_input
 from headstart_plugins._class_names import odd_names
 
-LEAST_LEFT = 0.25
-"""A moved box of which a smaller share of its area is left in the picture is dropped."""
 ALL, EMPTY = "all", "no box"
 """Strata of every picture, and of those without a box. A class' begins with "class "."""
 PARTS = ("areas", "crowd", "difficult")
@@ -150,9 +148,7 @@ def moved(boxes: np.ndarray, matrix: Matrix) -> tuple[np.ndarray, np.ndarray]:
     back = np.linalg.inv(whole[:2, :2])
     places = np.einsum("ij,kjb->kib", back, corners - whole[:2, 2][None, :, None]) + 0.5
     hull = np.concatenate([places.min(0), places.max(0)]).T
-    cut = np.clip(hull, 0.0, 1.0)
-    areas, inside = (np.prod(each[:, 2:] - each[:, :2], axis=1) for each in (hull, cut))
-    return cut, np.divide(inside, areas, out=np.zeros_like(areas), where=areas > 0)
+    return cut_to_input(hull)
 
 
 def _parts(target: Any, where: str) -> Mapping[str, Any]:

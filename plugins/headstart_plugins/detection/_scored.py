@@ -63,7 +63,8 @@ class ThresholdCalibrator:
             found = detections(outputs["classes"][row], outputs["sides"][row], cells, facts, self._limits)
             found = one_a_thing(found, self._across)
             truth = truth_of(targets, row, self._classes)
-            corners = targets["boxes"][row, targets["valid"][row]].astype(np.float64) * cells.extent
+            # of a box that is cut off nothing is left, so that it counts as missed
+            corners = targets["boxes"][row, _there(targets, row)].astype(np.float64) * cells.extent
             self._boxes.add(replace(truth, corners=corners, crowd=truth.crowd | truth.difficult), found)
 
     def found(self) -> Mapping[str, Any]:
@@ -76,12 +77,20 @@ class ThresholdCalibrator:
 
 
 def truth_of(targets: Batch, row: int, classes: Sequence[str]) -> Boxes:
-    """The boxes that a picture really has, from its encoded targets."""
-    valid = targets["valid"][row]
+    """The boxes that a picture really has, from its encoded targets, also those that the input does not show."""
+    own = _there(targets, row)
     return Boxes(
-        targets["truth_corners"][row, valid],
-        tuple(classes[kind] for kind in targets["classes"][row, valid]),
-        targets["truth_areas"][row, valid],
-        targets["crowd"][row, valid],
-        targets["difficult"][row, valid],
+        targets["truth_corners"][row, own],
+        tuple(classes[kind] for kind in targets["classes"][row, own]),
+        targets["truth_areas"][row, own],
+        targets["crowd"][row, own],
+        targets["difficult"][row, own],
     )
+
+
+def _there(targets: Batch, row: int) -> np.ndarray:
+    """Which places (most,) bool of a picture hold a box: one that the input does not show is not `valid`, and is one
+    all the same."""
+    corners = targets["truth_corners"][row]
+    there: np.ndarray = (corners[:, 2:] > corners[:, :2]).all(axis=1)
+    return there

@@ -12,11 +12,11 @@ from headstart.errors import DataError, PluginError
 from headstart.lists import in_line
 from headstart.specs import Batch, Facts, Finding, Mix, Sample, TakenOver, Task, TaskRequest, TensorSpec
 from headstart.suggest import suggestion
-from headstart_plugins._boxes import Boxes, Detections
+from headstart_plugins._boxes import LEAST_LEFT, Boxes, Detections, cut_to_input
 from headstart_plugins._heads.labels import natural_order, shortest, stored_names
 from headstart_plugins._heads.loss_alone import LossAlone
 from headstart_plugins._marks import Outline
-from headstart_plugins._picture_facts import verify_facts
+from headstart_plugins._picture_facts import as_shares, cropped_off, is_cropped, verify_facts
 from headstart_plugins.detection import MOST_BOXES, DetectionOptions
 from headstart_plugins.detection._decode import Limits, detections, one_a_thing
 from headstart_plugins.detection._draw import coco_results, drawn_boxes
@@ -88,8 +88,9 @@ class Detection:
 
     Targets are those of `targets`: "boxes" (batch, most, 4) float32 are left, top, right, bottom as shares of the
     input's width and height, "truth_corners" the same in pixels of the picture, float64, which nothing moves; "size"
-    (batch, 2) int32 is the input's height and width. Of rows beyond a picture's own "valid" is False. Where a picture
-    that is scored has more boxes than `most`, its batch is that much wider.
+    (batch, 2) int32 is the input's height and width. "valid" is False of rows beyond a picture's own, and of boxes of
+    which less than `LEAST_LEFT` is in the input; of others "boxes" is cut to it. Where a picture that is scored has
+    more boxes than `most`, its batch is that much wider.
 
     Outputs are "classes" (batch, position, class) logits, each class by itself, and "sides" (batch, position, 4, 11):
     logits of the distance of each side from the cell's centre, 0 to 10 strides. A box is the expectation of its sides.
@@ -113,7 +114,7 @@ class Detection:
         """Arrays of `most` boxes, and the size of the input."""
         flags = dict.fromkeys(("valid", "crowd", "difficult"), TensorSpec((self.most,), "bool"))
         return {
-            "boxes": TensorSpec((self.most, 4), "float32"),
+            "boxes": TensorSpec((self.most, 4), "float32", room="task.most"),
             "classes": TensorSpec((self.most,), "int32"),
             **flags,
             "truth_corners": TensorSpec((self.most, 4), "float64"),
@@ -164,12 +165,11 @@ class Detection:
                     hint=suggestion(unknown[0], self.classes),
                 )
             own = slice(0, len(value.classes))
-            size = np.array([fact["input_width"], fact["input_height"]] * 2, np.float64)
-            scale = np.array([fact["scale_x"], fact["scale_y"]] * 2)
-            offset = np.array([fact["offset_x"], fact["offset_y"]] * 2)
-            encoded["boxes"][row, own] = (value.corners * scale + offset) / size
+            boxes, left = cut_to_input(as_shares(value.corners, fact))
+            seen = left >= LEAST_LEFT
+            encoded["boxes"][row, own] = np.where(seen[:, None], boxes, 0)
             encoded["classes"][row, own] = [index[name] for name in value.classes]
-            encoded["valid"][row, own] = True
+            encoded["valid"][row, own] = seen
             encoded["crowd"][row, own], encoded["difficult"][row, own] = value.crowd, value.difficult
             encoded["truth_corners"][row, own], encoded["truth_areas"][row, own] = value.corners, value.areas
             encoded["size"][row] = fact["input_height"], fact["input_width"]
@@ -260,7 +260,8 @@ class Detection:
     def findings(
         self, values: Sequence[Boxes], facts: Sequence[Facts], keys: Sequence[str], *, mixes: bool
     ) -> Iterable[Finding]:
-        """See TellsOfTargets: the fullest picture, and what is left out of pictures that are too full."""
+        """See TellsOfTargets: the fullest picture, what is left out of pictures that are too full, and the boxes that
+        are lost where pictures are cropped."""
         counts = [len(value.classes) for value in values]
         fullest = max(counts)
         key = keys[counts.index(fullest)]
@@ -280,6 +281,13 @@ class Detection:
             what = f"{len(cases)} of {len(counts)} pictures have more than the {self.limits.most} boxes that are found"
             way = f"--set task.most_found={min(fullest, MOST_BOXES)} finds more"
             yield Finding("warning", f"{what} in one: {in_line(cases)}; {way}", len(cases), cases=tuple(cases))
+        shares = [
+            cut_to_input(as_shares(value.corners, fact))[1]
+            for value, fact in zip(values, facts, strict=True)
+            if is_cropped(fact)
+        ]
+        if lost := sum(int((left < LEAST_LEFT).sum()) for left in shares):
+            yield cropped_off(lost, sum(counts), "boxes")
 
     def marks(self, targets: Batch) -> Sequence[Sequence[Outline]]:
         """See MarksTargets and `_mix.outlines`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,16 +14,18 @@ from headstart.specs import Finding
 from headstart_plugins._annotations.told import Told
 from headstart_plugins._annotations.where import Data
 from headstart_plugins._mask import MOST_CLASSES, VOID
-from headstart_plugins._masks.judged import blended
+from headstart_plugins._masks.judged import RARE, blended
 from headstart_plugins._masks.legend import Colour, Legend, unpacked
-from headstart_plugins._masks.pixels import Counted
+from headstart_plugins._masks.pixels import Counted, read_pixels
 from headstart_plugins.mask_files._options import ValueOptions
 
 CLASS_FILES = ("classes.txt", "labels.txt", "codes.txt", "class_names.txt", "label_names.txt")
 """Files beside the data that name the classes, a line each."""
 COLOUR_FILES = ("class_dict.csv", "labelmap.txt", "label_colors.txt", "label_colours.txt", "colors.txt", "colours.txt")
 """Files beside masks with colours that say what these mean."""
-BLACK_AND_WHITE = {0, VOID}
+BLACK_AND_WHITE = Legend(("0", "255"), (0, VOID), void=())
+MIDDLE = 127
+"""Greys of soft edges between 0 and 255 lie on both sides of it; numbers of classes count up from 0."""
 MANY_RARE = 16
 """So many rare values in one mask whose classes nothing names are soft edges."""
 WITH_VALUE = re.compile(r"(\d+)\s*[:;,=\t ]\s*(\S.*)")
@@ -43,23 +45,27 @@ class Named:
 
 
 def find_legend(
-    data: Data, counts: Sequence[Counted | None], options: ValueOptions, told: Told, usual: Sequence[str] = ()
+    data: Data, masks: Mapping[Path, Counted | None], options: ValueOptions, told: Told, usual: Sequence[str] = ()
 ) -> Legend:
-    """What the values mean: by colour where a table says so, else by the numbers of a palette or of greys. `counts` are
-    what the masks hold, `usual` the names where nothing else gives any.
+    """What the values mean: by colour where a table says so, else by the numbers of a palette or of greys. `masks` are
+    the files and what they hold, None where they cannot be read, `usual` the names where nothing else gives any.
 
     Raises UsageError for settings that exclude each other, DataError for a file that cannot be read, and where there
     are more classes than a mask can tell apart.
     """
+    counts = tuple(masks.values())
     if options.values and len(options.values) != len(options.classes):
         message = f"{len(options.values)} values and {len(options.classes)} classes; expected one of each"
         raise UsageError(message, hint="dataset.values says the value of each of dataset.classes")
     table = _colour_table(data, counts, options, told)
     named = table or _by_options(options) or _by_file(data, told) or _by_usual(usual, told)
-    held = {value for each in counts if each and each.by == "index" for value, _ in each.counts}
-    if table is None and options.void is None and held == BLACK_AND_WHITE and not options.values:
-        named = _black_and_white(named, told) or named
-    named = named or _by_numbers(counts, options, told)
+    held: Counter[int] = Counter()
+    for each in counts:
+        if each and each.by == "index":
+            held.update(dict(each.counts))
+    if table is None and options.void is None and not options.values:
+        named = _black_and_white(held, named, told) or named
+    named = named or _by_numbers(masks, options, told)
     ignored = [name for name in named.names if name.casefold() in options.ignored]
     pairs = [(name, value) for name, value in zip(named.names, named.values, strict=True) if name not in ignored]
     extra = [value for name, value in zip(named.names, named.values, strict=True) if name in ignored]
@@ -83,7 +89,11 @@ def find_legend(
     except ValueError as exc:
         hint = "--set dataset.classes, dataset.values and dataset.void say which values are which"
         raise DataError(f"{data.root}: the classes of its masks, {named.source}: {exc}", hint=hint) from exc
-    return legend if table is not None else replace(legend, colours=_palette(legend, counts, told))
+    if table is not None:
+        return legend
+    if options.void is None:
+        _doubt_void(held, legend, told)
+    return replace(legend, colours=_palette(legend, counts, told))
 
 
 def _by_options(options: ValueOptions) -> Named | None:
@@ -122,24 +132,43 @@ def _by_usual(names: Sequence[str], told: Told) -> Named | None:
     return Named(tuple(names), tuple(range(len(names))), "as Pascal VOC has them")
 
 
-def _black_and_white(named: Named | None, told: Told) -> Named | None:
-    """Masks of 0 and 255 alone are of two classes, unless they are named as more."""
-    names = ("0", "255") if named is None else named.names
-    if len(names) != len(BLACK_AND_WHITE):
+def _black_and_white(held: Mapping[int, int], named: Named | None, told: Told) -> Named | None:
+    """Masks of 0 and 255 alone are of two classes, unless they are named as more; with soft edges between them too.
+    `held` has how many pixels of all masks have each value."""
+    soft = blended([*held.items()], BLACK_AND_WHITE, fewest=2)
+    if soft and not min(soft) <= MIDDLE < max(soft):
         return None
-    message = f"the masks hold 0 and 255 alone, which are read as the classes {names[0]!r} and {names[1]!r}"
+    names = BLACK_AND_WHITE.names if named is None else named.names
+    if {*held} - {*soft} != {*BLACK_AND_WHITE.values} or len(names) != len(BLACK_AND_WHITE.names):
+        return None
+    others = "and few pixels between," if soft else "alone,"
+    message = f"the masks hold 0 and 255 {others} which are read as the classes {names[0]!r} and {names[1]!r}"
     hint = "--set dataset.void=255 takes 255 as void"
     if named is None:
         hint += """; --set 'dataset.classes=["background", "thing"]' names them"""
     told.findings.append(Finding("warning", message, hint=hint))
-    return Named(names, (0, VOID), "by their values")
+    return Named(names, BLACK_AND_WHITE.values, "by their values")
 
 
-def _by_numbers(counts: Sequence[Counted | None], options: ValueOptions, told: Told) -> Named:
+def _doubt_void(held: Mapping[int, int], legend: Legend, told: Told) -> None:
+    """An error where 255, which nobody said to be void, could be what the masks are about: one class alone is beside
+    it, and others are named."""
+    present = [name for name, value in zip(legend.names, legend.values, strict=True) if held.get(value)]
+    share = held.get(VOID, 0) / max(sum(held.values()), 1)
+    if VOID in legend.void and share >= RARE and len(present) == 1 < len(legend.names):
+        message = f"the masks hold no class but {present[0]!r}, and 255 in {share:.1%} of their pixels, taken as void"
+        hint = (
+            "if 255 is a class: --set 'dataset.values=[0, 255]' with as many of dataset.classes; "
+            "--set dataset.void=255 says that it is void"
+        )
+        told.findings.append(Finding("error", message, hint=hint))
+
+
+def _by_numbers(masks: Mapping[Path, Counted | None], options: ValueOptions, told: Told) -> Named:
     """Each value that the masks hold is a class of its own, but for those of soft edges."""
     found: set[int] = set()
     void = options.void_values
-    for each in counts:
+    for each in masks.values():
         if each is None or each.by != "index":
             continue
         total = sum(count for _, count in each.counts)
@@ -149,13 +178,17 @@ def _by_numbers(counts: Sequence[Counted | None], options: ValueOptions, told: T
             soft = blended(each.counts, Legend(tuple(map(str, main)), main, void=void), fewest=MANY_RARE)
         found |= {value for value, _ in each.counts} - {*soft, *void}
     if not found:
-        colours = Counter(value for each in counts if each and each.by == "colour" for value, _ in each.counts)
+        colours = Counter(value for each in masks.values() if each and each.by == "colour" for value, _ in each.counts)
         if colours:
             listed = in_line([f"#{value:06x}" for value, _ in colours.most_common()])
             message = f"masks have colours, {listed}, and nothing says what these mean; expected numbers of classes"
             hint = f"--set dataset.colours=FILE, a line a class {FORMS}"
             raise DataError(message, hint=hint)
-        raise DataError("no mask can be read, and nothing names the classes", hint="write masks as indexed PNG")
+        message = "nothing names the classes, and no mask says any"
+        for file, each in masks.items():
+            if each is None:
+                read_pixels(file, message)  # which raises why
+        raise DataError(f"{message}: all are void", hint="is the void value right? --set dataset.void says which it is")
     values = tuple(sorted(found))
     if len(values) <= MOST_CLASSES:
         message = f"nothing names the classes, so they are called by their values: {in_line(list(map(str, values)))}"

@@ -28,7 +28,7 @@ from headstart_plugins._annotations.where import Data, find_place
 from headstart_plugins._mask import MOST_CLASSES
 from headstart_plugins._masks.described import Described, Shape
 from headstart_plugins._masks.legend import Legend
-from headstart_plugins._masks.shapes import LEAST_POINTS, run_lengths
+from headstart_plugins._masks.shapes import LEAST_POINTS, run_lengths, verify_points, verify_runs
 from headstart_plugins.mask_files._options import CocoMaskOptions
 from headstart_plugins.mask_files._records import Found, Masked
 
@@ -121,14 +121,23 @@ def _shape(written: Any, name: str, size: Size | None, *, crowd: bool) -> Shape:
     if isinstance(written, dict):
         counts = run_lengths(written.get("counts"))
         stated = written.get("size")
-        if not isinstance(stated, list) or len(stated) != 2 or counts.sum() != stated[0] * stated[1]:
-            raise ValueError(f"its runs sum up to {counts.sum()}, and its size is {stated}")
+        if (
+            not isinstance(stated, list)
+            or len(stated) != 2
+            or not all(isinstance(each, int | float) and each > 0 and each // 1 == each for each in stated)
+        ):
+            raise ValueError(f"its size is {stated!r}; expected height and width, whole numbers")
+        verify_runs(counts, int(stated[1]), int(stated[0]))
         if size is not None and tuple(stated) != size[::-1]:
             raise ValueError(f"its size is {stated}, height and width; expected those of its picture, {[*size[::-1]]}")
         return Shape(name, counts=counts, crowd=crowd)
     if not isinstance(written, list) or not written:
         raise ValueError(f"segmentation is {written!r}" if written is None or written == [] else "no list of polygons")
-    return Shape(name, tuple(_polygon(each) for each in written), crowd=crowd)
+    polygons = tuple(_polygon(each) for each in written)
+    if size is not None:
+        for points in polygons:
+            verify_points(points, *size)
+    return Shape(name, polygons, crowd=crowd)
 
 
 def _polygon(written: Any) -> np.ndarray:

@@ -79,7 +79,7 @@ def read_folders(data: Data, options: MasksOptions) -> tuple[Found, Legend]:
         message = f"{data.root}: none of {len(masks)} masks has the name of a picture, as those of {listed}"
         raise DataError(message, hint=f"{SHAPE}; or list them in a table with the columns path and mask")
     counts = count_files([mask for _, mask in files])
-    legend = find_legend(data, counts, options, found.told)
+    legend = find_legend(data, dict(zip((mask for _, mask in files), counts, strict=True)), options, found.told)
     for (picture, mask), counted in zip(files, counts, strict=True):
         known = with_counts(legend, mask, counted)
         found.pictures.append(Masked(picture.as_posix(), data.root / picture, known, sides[picture]))

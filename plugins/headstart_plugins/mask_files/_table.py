@@ -37,7 +37,7 @@ def read_masks(data: Data, table_file: Path, options: MasksOptions) -> tuple[Fou
             told = f"column {reading.column!r} is read {reading.outcome}"
             found.told.findings.append(Finding("note", told, reading.found, " ".join(reading.settings) or None))
     counts = count_files(masks.files)
-    legend = find_legend(data, counts, options, found.told)
+    legend = find_legend(data, dict(zip(masks.files, counts, strict=True)), options, found.told)
     seen: dict[str, int] = {}
     for (number, row), picture, mask, counted in zip(table.rows, pictures.files, masks.files, counts, strict=True):
         where = f"{table_file}: row {number}"

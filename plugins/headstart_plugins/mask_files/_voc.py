@@ -49,7 +49,9 @@ def read_voc(data: Data, options: VocMaskOptions) -> tuple[Found, Legend]:
     if not files:
         raise DataError(f"{home / VOC_MASKS}: no mask is called as a picture in {folder}")
     counts = count_files([mask for _, mask in files])
-    legend = find_legend(data, counts, options, found.told, CLASSES)
+    legend = find_legend(
+        data, dict(zip((mask for _, mask in files), counts, strict=True)), options, found.told, CLASSES
+    )
     for (picture, mask), counted in zip(files, counts, strict=True):
         side = listed_side(lists, mask)
         found.pictures.append(Masked(data.key(picture), picture, with_counts(legend, mask, counted), side))

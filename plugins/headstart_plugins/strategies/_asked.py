@@ -38,13 +38,21 @@ def some_stages(request: StrategyRequest, strategy: str) -> tuple[str, ...]:
 
 
 def topmost(request: StrategyRequest, count: int, option: str) -> tuple[str, ...]:
-    """The `count` topmost stages. Raises UsageError where the backbone has fewer, naming the `option`."""
-    if count > len(request.stages):
+    """The `count` topmost stages that the head depends on. Raises UsageError where the backbone has fewer, naming the
+    `option`."""
+    stages = without_idle(request, request.stages)
+    if count > len(stages):
+        told = " that the head depends on" if request.idle else ""
         raise UsageError(
-            f"strategy.{option} is {count}; this backbone has {len(request.stages)} stages",
-            hint=f"use --set strategy.{option}={len(request.stages)} or less, or --strategy lp_ft for all of them",
+            f"strategy.{option} is {count}; this backbone has {len(stages)} stages{told}",
+            hint=f"use --set strategy.{option}={len(stages)} or less, or --strategy lp_ft for all of them",
         )
-    return request.stages[-count:]
+    return stages[-count:]
+
+
+def without_idle(request: StrategyRequest, stages: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `stages` that the head depends on."""
+    return tuple(stage for stage in stages if stage not in request.idle)
 
 
 def kept_views(request: StrategyRequest, own: int) -> int:

@@ -203,7 +203,8 @@ def scratch(request: StrategyRequest) -> Phases:
 def gradual(request: StrategyRequest) -> Phases:
     """A head first, then more of the backbone in each step, from the top (Howard & Ruder 2018, arXiv:1801.06146)."""
     options: GradualOptions = request.options
-    stages = asked.some_stages(request, "gradual")
+    named = asked.some_stages(request, "gradual")
+    stages = asked.without_idle(request, named) or named  # idle ones alone are refused where the network is known
     count = min(options.steps, len(stages))
     learning = (len(stages) * step // count for step in range(1, count + 1))  # those near the head in smaller groups
     steps = (

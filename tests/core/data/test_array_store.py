@@ -143,6 +143,18 @@ def encoded(count, encode, store):
     return encode_targets(encode, SPECS, values=list(range(count)), facts=[{}] * count, keys=keys, store=store)
 
 
+def test_a_row_that_needs_more_room_than_is_learned_is_named_with_the_setting():
+    def encode(values, facts, keys):
+        return {"points": np.zeros((len(values), max(4, *values), 2), np.float32)}
+
+    specs = {"points": TensorSpec((4, 2), "float32", room="task.most")}
+    told = {"specs": specs, "facts": [{}] * 3, "keys": ["a", "b", "c"], "store": ArrayStore()}
+    assert encode_targets(encode, values=[1, 2, 4], **told)["points"].shape == (3, 4, 2)
+    with pytest.raises(DataError, match=r"^b needs room for 9 points, and 4 are learned of a sample") as caught:
+        encode_targets(encode, values=[1, 9, 6], **told)
+    assert caught.value.hint == "--set task.most=9"
+
+
 def test_targets_are_encoded_block_by_block_into_named_arrays(tmp_path, monkeypatch):
     monkeypatch.setattr(headstart.data.array_store, "IN_MEMORY", 100)
     encode = Encoding()

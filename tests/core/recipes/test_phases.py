@@ -43,6 +43,24 @@ def test_a_third_partys_strategy_is_planned_as_the_built_ins_are(registry, bound
     assert (phases[0].roles, phases[1].adapter) == (("gamma",), LowRank(2))
 
 
+@pytest.mark.parametrize(
+    ("data", "head", "topmost"),
+    [
+        ("digits", "linear", "top"),
+        ("digits", "flatten", "block7"),
+        ("masks:somewhere", "lr_aspp", "block5"),
+        ("masks:somewhere", "fpn", "block7"),
+        ("yolo:somewhere", "pyramid", "block7"),
+    ],
+)
+def test_the_topmost_stages_are_those_that_the_head_depends_on(data, head, topmost, registry, bound):
+    task = {"digits": "classification", "masks:somewhere": "segmentation", "yolo:somewhere": "detection"}[data]
+    flags = {"data": data, "task": task, "head": head, "backbone": "lite0", "weights": "none", "backend": "torch"}
+    for strategy in ("last_k", "gradual"):
+        phases = bound(build_recipe(flags={**flags, "strategy": strategy}), registry).phases
+        assert phases[1].train[-2:] == (topmost, "head")
+
+
 GRADIENT = Phase(
     name="fine_tune",
     train=("low", "top", "head"),

@@ -6,7 +6,8 @@ import pytest
 from headstart.errors import DataError
 from headstart.specs import Change, Record, Records, TargetRequest
 from headstart_plugins._affine import after
-from headstart_plugins.boxes._build import LEAST_LEFT, build, moved
+from headstart_plugins._boxes import LEAST_LEFT
+from headstart_plugins.boxes._build import build, moved
 from headstart_plugins.image._geometry import warped
 
 KIND = build(TargetRequest(None))

@@ -128,6 +128,23 @@ def test_targets_are_shares_of_the_input_and_the_truth_stays_as_it_was():
     assert encoded["crowd"][0].tolist() == [True, *[False] * 5]
 
 
+def test_what_cropping_cuts_off_is_not_learned_and_counts_as_missed():
+    """Of four boxes nothing, half, a tenth and all is seen, and the last one is found: its recall is a quarter."""
+    facts = {**examples.FACTS, "width": 232, "offset_x": -20}
+    task = examples.task()
+    value = boxes([8, 8, 24, 40], [24, 8, 56, 40], [4, 8, 44, 40], [80, 8, 120, 40])
+    encoded = task.encode([value], [facts], ["a"])
+    assert encoded["valid"][0].tolist() == [False, True, False, True, False, False]
+    inputs = encoded["boxes"][0] * np.array([96, 64, 96, 64])
+    assert inputs[:4] == pytest.approx(np.array([[0, 0, 0, 0], [0, 4, 8, 20], [0, 0, 0, 0], [20, 4, 40, 20]]), abs=1e-5)
+    outputs = saying((12 + 3, 1, 0.9, (1, 1, 1.5, 1)))
+    evaluator, calibrator = task.evaluator(), task.calibrator()
+    evaluator.update(encoded, outputs, [facts], np.zeros(1))
+    assert evaluator.metrics()["map"] == pytest.approx(26 / 101)  # recall 0, 0.01, ..., 0.25
+    calibrator.update(encoded, outputs)
+    assert calibrator.found()["f1"] == pytest.approx(2 / 5)
+
+
 def test_a_fuller_picture_than_any_before_is_scored_as_it_is():
     many = boxes(*[[8 * place, 0, 8 * place + 8, 8] for place in range(11)])
     encoded = examples.task().encode([many], [examples.FACTS], ["a"])
@@ -179,6 +196,23 @@ def test_pictures_that_are_too_full_are_told(counts, mixes, told):
     found = list(task.findings(values, [{}] * len(counts), "abc"[: len(counts)], mixes=mixes))
     assert [each.level for each in found] == [level for level, _ in told]
     assert all(part in each.message for each, (_, part) in zip(found, told, strict=True))
+
+
+def test_boxes_that_cropping_loses_are_counted():
+    """A picture of 160 x 90 whose centre becomes an input of 90 x 90: 35 pixels are cut off to the left and right."""
+    cropped = {"input_width": 90, "input_height": 90, "scale_x": 1, "scale_y": 1, "offset_x": -35, "offset_y": 0}
+    whole = {**cropped, "offset_x": 0, "input_width": 160}
+    value = boxes([0, 5, 30, 20], [0, 5, 47, 20], [0, 5, 46, 20], [60, 5, 90, 20])
+
+    def told(facts):
+        found = examples.task().findings([value, boxes()], [facts, cropped], ["a", "b"], mixes=False)
+        return [each for each in found if each.level == "warning"]
+
+    (found,) = told(cropped)
+    assert found.count == 2
+    assert found.message.startswith("2 of 4 boxes (50.0%) lie where pictures are cropped")
+    assert "--set input.resize=pad" in found.message
+    assert told(whole) == told({}) == []
 
 
 def test_what_cannot_be_learned_is_refused():

@@ -92,6 +92,12 @@ def test_each_annotation_that_cannot_be_right_is_named(tmp_path):
         {"segmentation": {"size": [4, 6], "counts": [3]}},
         {"segmentation": {"size": [6, 4], "counts": [24]}},
         {"segmentation": {"size": [4, 6], "counts": "1z~"}},
+        {"segmentation": {"size": [4, 6], "counts": [-10, 34]}},
+        {"segmentation": {"size": ["4", "6"], "counts": [24]}},
+        {"segmentation": {"size": [4, float("inf")], "counts": [24]}},
+        {"segmentation": {"size": [4, 6], "counts": "o" * 40 + "0"}},
+        {"segmentation": [[0, 0, 1e7, 0, 0, 4]]},
+        {"segmentation": [[0, 0, 1e300, 0, 0, 4]]},
         square(6, 0, 2),
         square(0, 0, 2),
     ]
@@ -101,15 +107,21 @@ def test_each_annotation_that_cannot_be_right_is_named(tmp_path):
     for part in (
         "error: 1 annotation of a picture that the annotations do not list: all.json, annotation 0: image_id 99",
         "error: 1 annotation of a class that the annotations do not name: all.json, annotation 1: category_id 99",
-        "error: 7 annotations without polygons or run lengths that can be drawn: all.json, annotation 2 (cat): "
+        "error: 13 annotations without polygons or run lengths that can be drawn: all.json, annotation 2 (cat): "
         "segmentation is None; all.json, annotation 3 (cat): segmentation is []; all.json, annotation 4 (cat): a "
         "polygon of shape (4,); expected x and y of 3 points or more",
-        "error: 1 annotation whose polygons lie outside of the picture: all.json, annotation 9 (cat)",
+        "error: 1 annotation whose polygons lie outside of the picture: all.json, annotation 15 (cat)",
     ):
         assert part in said
     cases = next(each.cases for each in records.findings if "that can be drawn" in each.message)
-    assert "its runs sum up to 3, and its size is [4, 6]" in cases[4]
+    assert "its runs sum up to 3, the shortest of them 3; expected 6 x 4 pixels" in cases[4]
     assert "its size is [6, 4], height and width; expected those of its picture, [4, 6]" in cases[5]
+    assert "its runs sum up to 24, the shortest of them -10; expected 6 x 4 pixels, none below 0" in cases[7]
+    assert "its size is ['4', '6']; expected height and width, whole numbers" in cases[8]
+    assert "its size is [4, inf]; expected height" in cases[9]
+    assert "its compressed counts have a number that is no run of a picture" in cases[10]
+    assert "a polygon with the point [10000000.0, 0.0], far outside of its picture of 6 x 4 pixels" in cases[11]
+    assert "the point [1e+300, 0.0], far outside" in cases[12]
     fewer = opened(path, "coco_masks", faulty="drop")
     assert "error" not in told(fewer)
     assert (read(fewer)["a.png"].classes[:2, :2] == 1).all()

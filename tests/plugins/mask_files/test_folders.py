@@ -153,6 +153,40 @@ def test_black_and_white_masks_are_two_classes_unless_white_is_said_to_be_void(t
     assert read(void)["images/0.jpg"].classes[0].tolist() == [0, VOID] * 3
 
 
+@pytest.mark.parametrize("greys", [(64, 128, 191), tuple(range(8, 250, 11))])
+def test_black_and_white_masks_with_soft_edges_are_two_classes_and_white_is_never_silently_void(greys, tmp_path):
+    drawn = np.zeros((40, 60), np.uint8)
+    drawn[10:30, 10:40] = 255
+    drawn[10, 10 : 10 + len(greys)] = greys
+    for number in range(2):
+        picture(tmp_path / "images" / f"{number}.jpg", (60, 40))
+        mask(tmp_path / "masks" / f"{number}.png", drawn)
+    for options in ({}, {"classes": ("ground", "thing")}):
+        records = opened(tmp_path, **options)
+        assert legend_of(records)["values"] == (0, 255)
+        assert "warning: the masks hold 0 and 255 and few pixels between, which are read as the" in told(records)
+        assert "error: 2 masks with" in told(records)
+        assert "dataset.unknown=void" in told(records)
+        followed = opened(tmp_path, unknown="void", **options)
+        assert "error" not in told(followed)
+        found = read(followed)["images/0.jpg"].classes
+        assert [np.count_nonzero(found == value) for value in (0, 1, VOID)] == [1800, 600 - len(greys), len(greys)]
+    more = told(opened(tmp_path, classes=("ground", "thing", "other"), unknown="void"))
+    assert "error: the masks hold no class but 'ground', and 255 in 24" in more
+    assert "dataset.values=[0, 255]" in more
+    said = opened(tmp_path, classes=("ground", "thing", "other"), unknown="void", void=255)
+    assert "error" not in told(said)
+
+
+def test_small_numbers_beside_255_are_classes_however_few_their_pixels(tmp_path):
+    drawn = np.zeros((40, 60), np.uint8)
+    drawn[0, :8] = np.arange(1, 9)
+    drawn[1] = 255
+    picture(tmp_path / "images" / "a.jpg", (60, 40))
+    mask(tmp_path / "masks" / "a.png", drawn)
+    assert legend_of(opened(tmp_path))["values"] == tuple(range(9))
+
+
 def test_soft_edges_are_no_classes_and_their_files_are_named(tmp_path):
     large = Image.new("L", (800, 800))
     ImageDraw.Draw(large).ellipse((60, 100, 700, 730), fill=200)
@@ -166,6 +200,18 @@ def test_soft_edges_are_no_classes_and_their_files_are_named(tmp_path):
     assert "error: 1 mask with soft edges" in said
     assert f"{tmp_path / 'masks/1.png'} (" in said
     assert "dataset.unknown=void" in said
+
+
+def test_masks_that_say_no_class_are_told_with_the_reason_of_the_first(tmp_path):
+    for number in range(2):
+        picture(tmp_path / "images" / f"{number}.jpg")
+        picture(tmp_path / "masks" / f"{number}.jpg")
+    with pytest.raises(DataError, match=r"nothing names the classes.*its mask .*masks/0\.jpg is a JPEG") as caught:
+        opened(tmp_path)
+    assert "write masks as PNG" in caught.value.hint
+    void = set_of(tmp_path / "void", [7])
+    with pytest.raises(DataError, match="nothing names the classes, and no mask says any: all are void"):
+        opened(void, void=7)
 
 
 def test_more_values_than_classes_can_be_are_refused(tmp_path):

@@ -351,8 +351,15 @@ def test_run_lengths_are_those_of_pycocotools_compressed_or_not():
     for wrong in ("abc", "1z~", [1.5], [[1]]):
         with pytest.raises(ValueError, match="counts"):
             run_length_mask(run_lengths(wrong), 2, 2)
-    with pytest.raises(ValueError, match="sum up to 5; expected 2 x 2"):
-        run_length_mask(run_lengths([5]), 2, 2)
+    for wrong in ([5], [-1, 5], [2**62] * 4 + [4], "o" * 8 + "0"):  # of which four wrap round to 0
+        with pytest.raises(ValueError, match=r"expected 2 x 2|no run of a picture"):
+            run_length_mask(run_lengths(wrong), 2, 2)
+
+
+@pytest.mark.parametrize("far", [1e7, 1e300, float("nan")])
+def test_a_polygon_far_outside_of_its_picture_is_refused_before_it_takes_memory(far):
+    with pytest.raises(ValueError, match=r"the point \[.*, 0.0\], far outside of its picture of 60 x 40 pixels"):
+        polygon_mask(np.array([[0, 0], [far, 0], [0, 10.0]]), 60, 40)
 
 
 def test_smaller_shapes_lie_on_top_and_crowds_are_void_where_nothing_else_is():

@@ -348,6 +348,16 @@ def test_more_stages_than_there_are_is_refused(name, option):
         plan_of(name, {option: 4})
 
 
+def test_stages_that_the_head_takes_nothing_of_are_not_counted():
+    idle = {"idle": ("stage2",)}
+    assert plan_of("last_k", **idle)[1].train == ("stage1", "head")
+    assert [phase.train for phase in plan_of("gradual", **idle)[1:]] == [("stage1", "head"), ("stem", "stage1", "head")]
+    assert plan_of("lp_ft", **idle)[1].rates == plan_of("lp_ft")[1].rates
+    with pytest.raises(UsageError, match=r"k is 3; this backbone has 2 stages that the head depends on") as caught:
+        plan_of("last_k", {"k": 3}, **idle)
+    assert "strategy.k=2 or less" in caught.value.hint
+
+
 def test_last_k_refuses_named_stages():
     with pytest.raises(UsageError, match="last_k trains the topmost stages; received --train stem"):
         plan_of("last_k", train=("stem",))

@@ -156,14 +156,18 @@ class Source:
 
 
 def is_storable(network: Network, cut: int, data: PreparedData) -> bool:
-    """True where the tensors at `cut` of all samples are worth storing, and fit; those that vary in length are stored
-    as long as the longest may be."""
+    """True where the tensors at `cut` of all samples are worth storing, and fit."""
+    return cut > FIRST_LEARNED and bytes_a_sample(network, cut, data) * len(data.owners) <= STORED_LIMIT
+
+
+def bytes_a_sample(network: Network, cut: int, data: PreparedData) -> int:
+    """Bytes of a sample's tensors at `cut`; those that vary in length are stored as long as the longest may be."""
     longest = 1 if data.lengths is None else data.lengths.static[-1]
     per_sample = 0
     for tensor in network.alive(cut).values():
         numbers = math.prod(longest if size is None else size for size in tensor.shape[1:])
         per_sample += numbers * (1 if tensor.dtype == "bool" else 4)
-    return cut > FIRST_LEARNED and per_sample * len(data.owners) <= STORED_LIMIT
+    return per_sample
 
 
 def alive_shapes(network: Network, cut: int) -> dict[str, tuple[int, ...]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headstart.specs.backbones import FeatureSpec, Stage
+from headstart.specs.backbones import FeatureSpec, Stage, idle_stages
 from headstart.specs.strategies import HEAD
 
 TAP = "@"
@@ -58,10 +58,7 @@ class Network:
     @property
     def idle(self) -> tuple[str, ...]:
         """The backbone's stages above the last one that gives the head something: no answer depends on them."""
-        if not self.features:
-            return ()
-        last = max(self.index(feature.stage) for feature in self.features)
-        return self.names[last + 1 : -1]
+        return idle_stages(self.names[:-1], self.features)
 
     def alive(self, cut: int) -> dict[str, Any]:
         """Symbolic tensors, batch axis first, of everything that stages from `cut` on still need, as `run` names it."""

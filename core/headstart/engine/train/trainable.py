@@ -76,5 +76,5 @@ def _verify_some(found: Mapping[str, keras.Variable], phase: Phase, trains: str)
     if not found and {*phase.train} - {HEAD}:
         raise UsageError(
             f"phase {phase.name!r} trains {trains}",
-            hint="name other stages with --train, or choose another strategy",
+            hint="let more stages learn, by --train or by an option that the strategy has, or choose another strategy",
         )
