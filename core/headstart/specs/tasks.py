@@ -115,6 +115,16 @@ class Evaluator(Protocol):
         """Everything there is to say about the rows, for reports; a running evaluator may know the metrics alone."""
 
 
+@runtime_checkable
+class ResamplesRows(Protocol):
+    """What an Evaluator offers too that is not running, so that two models are compared on the same samples."""
+
+    def resampled(self) -> Mapping[str, np.ndarray]:
+        """Of some of the metrics, their values (resample,) float64 when as many rows as there are are drawn with
+        replacement. Which are drawn depends on their number alone, so that two evaluators of the same rows, in the same
+        order, are drawn together."""
+
+
 class RunningEvaluator(Evaluator, Protocol):
     """An evaluator whose size does not grow with the rows: what a checkpoint in the middle of an epoch holds."""
 
