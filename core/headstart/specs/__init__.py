@@ -114,7 +114,6 @@ from headstart.specs.targets import (
     TargetKind,
     TargetRequest,
     TargetSpec,
-    TellsOfUnseen,
 )
 from headstart.specs.tasks import (
     Calibrates,
@@ -150,6 +149,7 @@ from headstart.specs.tasks import (
     TellsOfTargets,
     TellsProbabilities,
     TellsTargets,
+    TellsWhatLacks,
     TrimsTargets,
     WritesFiles,
     features_of_head,
@@ -307,9 +307,9 @@ __all__ = [
     "TaskRequest",
     "TaskSpec",
     "TellsOfTargets",
-    "TellsOfUnseen",
     "TellsProbabilities",
     "TellsTargets",
+    "TellsWhatLacks",
     "TensorSpec",
     "Tolerances",
     "Training",

@@ -13,7 +13,7 @@ from headstart.specs import TaskRequest
 from headstart_plugins._boxes import Boxes
 from headstart_plugins.detection import DetectionOptions
 from headstart_plugins.detection._decode import one_a_thing, without_doubles
-from headstart_plugins.detection._draw import coco_results, drawn_boxes
+from headstart_plugins.detection._draw import coco_files, drawn_boxes
 from headstart_plugins.detection._grid import cells_of
 from headstart_plugins.detection._task import build
 
@@ -198,6 +198,23 @@ def test_pictures_that_are_too_full_are_told(counts, mixes, told):
     assert all(part in each.message for each, (_, part) in zip(found, told, strict=True))
 
 
+def test_boxes_that_cropping_loses_are_counted():
+    """A picture of 160 x 90 whose centre becomes an input of 90 x 90: 35 pixels are cut off to the left and right."""
+    cropped = {"input_width": 90, "input_height": 90, "scale_x": 1, "scale_y": 1, "offset_x": -35, "offset_y": 0}
+    whole = {**cropped, "offset_x": 0, "input_width": 160}
+    value = boxes([0, 5, 30, 20], [0, 5, 47, 20], [0, 5, 46, 20], [60, 5, 90, 20])
+
+    def told(facts):
+        found = examples.task().findings([value, boxes()], [facts, cropped], ["a", "b"], mixes=False)
+        return [each for each in found if each.level == "warning"]
+
+    (found,) = told(cropped)
+    assert found.count == 2
+    assert found.message.startswith("2 of 4 boxes (50.0%) lie where pictures are cropped")
+    assert "--set input.resize=pad" in found.message
+    assert told(whole) == told({}) == []
+
+
 def test_what_cannot_be_learned_is_refused():
     with pytest.raises(DataError, match="none of 2 pictures has a box"):
         build(TaskRequest(DetectionOptions(), targets=[boxes(), boxes()]))
@@ -231,13 +248,32 @@ def test_the_threshold_of_answers_has_the_best_f1_on_val():
     assert examples.task(threshold=0.2).calibrated(found).threshold == 0.2
 
 
+def test_where_nothing_is_found_on_val_answers_are_told_to_have_no_threshold():
+    encoded = examples.task().encode([boxes([0, 0, 20, 20])], [examples.FACTS], ["a"])
+    for task, is_told in ((examples.task(), True), (examples.task(threshold=0.1), False)):
+        calibrator = task.calibrator()
+        calibrator.update(encoded, saying())
+        assert calibrator.found() == {}
+        assert ("--set task.threshold=" in (calibrator.lacking() or "")) is is_told
+
+
 def test_results_are_those_of_coco_and_pictures_have_their_boxes():
     answer = {"boxes": [{"class": "cow", "score": 0.5, "box": [10.0, 20.0, 30.0, 60.0]}]}
-    named = json.loads(coco_results([("a/000000000139.jpg", answer), ("b/000000000285.jpg", answer)], examples.CLASSES))
+
+    def results(names, category_ids=None):
+        files = coco_files(names, examples.CLASSES, category_ids)
+        return [json.loads(files[f"coco_{name}.json"]) for name in ("results", "categories")]
+
+    named, meant = results([("a/000000000139.jpg", answer), ("b/000000000285.jpg", answer)])
+    assert meant["categories"] == [{"id": number, "name": name} for number, name in enumerate(examples.CLASSES, 1)]
+    assert meant["images"][1] == {"id": 285, "file_name": "b/000000000285.jpg"}
     assert [each["image_id"] for each in named] == [139, 285]
     assert (named[0]["category_id"], named[0]["bbox"], named[0]["score"]) == (3, [10.0, 20.0, 20.0, 40.0], 0.5)
-    others = json.loads(coco_results([("a/1.jpg", {"boxes": []}), ("b/1.jpg", answer)], examples.CLASSES))
-    assert [each["image_id"] for each in others] == [2]
+    others, meant = results([("a/1.jpg", {"boxes": []}), ("b/1.jpg", answer)], (17, 18, 21))
+    assert [(each["image_id"], each["category_id"]) for each in others] == [(2, 21)]
+    assert [each["id"] for each in meant["images"]] == [1, 2]
+    assert [each["id"] for each in meant["categories"]] == [17, 18, 21]
+    assert examples.task(category_ids=(17, 18, 21)).labels()["category_ids"] == [17, 18, 21]
     picture = np.asarray(
         Image.open(io.BytesIO(drawn_boxes(np.zeros((80, 90, 3), np.uint8), answer["boxes"], examples.CLASSES)))
     )
