@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -35,18 +34,7 @@ from headstart.data.split import Cut, Tried, apply_split, rank, try_split
 from headstart.data.split_file import SPLITS, Split, SplitRow
 from headstart.data.targets import plural, rarest
 from headstart.errors import DataError
-from headstart.specs import (
-    Facts,
-    Finding,
-    InputKind,
-    JudgesNotes,
-    Record,
-    Records,
-    Skipped,
-    TargetKind,
-    TellsOfUnseen,
-    Tolerances,
-)
+from headstart.specs import Facts, Finding, InputKind, JudgesNotes, Record, Records, Skipped, TargetKind, Tolerances
 from headstart.threads import available_threads
 
 Stratum = tuple[str, str]
@@ -234,8 +222,6 @@ def prepare(
     if tried.skipped:
         reading = reading.only({row.key for row in (*tried.split.rows, *tried.aside)}, options.store)
     skipped = (*records.skipped, *tried.skipped)
-    if isinstance(targets, TellsOfUnseen):
-        told += targets.unseen([item.target for item in reading.items], _facts_by_record(reading))
     if not tried.aside:
         return _assembled(reading, tried.split, skipped, told)
     everything = Split(tuple(sorted((*tried.split.rows, *tried.aside), key=lambda row: row.key)))
@@ -305,12 +291,6 @@ def examine(
     if tried.split is not None:
         found += near_duplicate_findings(tried.split.rows, reading.fingerprints)
     return found
-
-
-def _facts_by_record(reading: Reading) -> list[list[Facts]]:
-    """The facts of each record's rows."""
-    ends = np.searchsorted(reading.owners, np.arange(len(reading.items) + 1)).tolist()
-    return [[reading.facts[row] for row in range(first, end)] for first, end in pairwise(ends)]
 
 
 def _whole_train(data: PreparedData, learn: Collection[str]) -> WholeSide:

@@ -260,7 +260,9 @@ def _learn(
     """The task's head and options, and the phases where the backbone's stages are known."""
     backbone = choices.backbone
     head = None
-    is_published = recipe.head == PRETRAINED or (recipe.head is None and task.comes_trained and not choices.head_source)
+    coming = choices.weights.head if isinstance(choices.weights, WeightsSpec) else None
+    is_meant = task.comes_trained or (coming is not None and coming.default and coming.task == task.name)
+    is_published = recipe.head == PRETRAINED or (recipe.head is None and is_meant and not choices.head_source)
     if not is_published:
         begun = head_that_begins(task, choices.weights)
         head = problems.attempt("head", check_head, task, recipe.head or (begun.head if begun else None))

@@ -114,7 +114,6 @@ from headstart.specs.targets import (
     TargetKind,
     TargetRequest,
     TargetSpec,
-    TellsOfUnseen,
 )
 from headstart.specs.tasks import (
     Calibrates,
@@ -307,7 +306,6 @@ __all__ = [
     "TaskRequest",
     "TaskSpec",
     "TellsOfTargets",
-    "TellsOfUnseen",
     "TellsProbabilities",
     "TellsTargets",
     "TensorSpec",

@@ -129,7 +129,8 @@ class PretrainedHead:
 
     It is the head `head` of the task `task`, bound to `labels` (what labels.json holds); `load` is a HeadLoad target.
     Where it `begins`, as that of a detector whose boxes are worth as much for other classes, it is what the task takes
-    for its default head on these weights, and a new head of its form begins as it, see TakesOverHead.
+    for its default head on these weights, and a new head of its form begins as it, see TakesOverHead. Where it is the
+    `default`, as the decoder of a translator, it is itself taken where its task is asked for and no head is named.
     """
 
     task: str
@@ -137,6 +138,7 @@ class PretrainedHead:
     load: str
     labels: Mapping[str, Any]
     begins: bool = False
+    default: bool = False
 
 
 NOT_STATED = "not stated"

@@ -98,15 +98,6 @@ class AllowsOthers(Protocol):
 
 
 @runtime_checkable
-class TellsOfUnseen(Protocol):
-    """What a TargetKind offers too whose targets lie at places of a sample, where an input kind may cut some off."""
-
-    def unseen(self, targets: Sequence[Any], rows: Sequence[Sequence[Facts]]) -> Iterable[Finding]:
-        """Warnings of what no row of a record shows. By record: its target, and what the input kind told of each of its
-        rows; facts may lack what this needs."""
-
-
-@runtime_checkable
 class GivesExamples(Protocol):
     """What a TargetKind offers too that can make targets up: with them the contract kit trains a head."""
 

@@ -28,7 +28,6 @@ from headstart.specs import (
     TargetKind,
     TargetRequest,
     TaskRequest,
-    TellsOfUnseen,
     TensorSpec,
     TrainingSplit,
 )
@@ -258,7 +257,7 @@ class TargetKindRead(WithTargets):
                 self._require(is_same(before, given), "transform changes what it is given", "Make new arrays.")
 
     def test_what_it_offers_beside_is_sound(self) -> None:
-        """AdvisesOnFew, HasScale, AllowsOthers, TellsOfUnseen and GivesExamples, where it has what they ask for."""
+        """AdvisesOnFew, HasScale, AllowsOthers and GivesExamples, where it has what they ask for."""
         kind, targets = self._target_kind(), self._examples()
         self._require(isinstance(kind.noun, str) and kind.noun.strip(), f"noun is {kind.noun!r}", "Name it: class.")
         if isinstance(kind, AdvisesOnFew):
@@ -270,14 +269,6 @@ class TargetKindRead(WithTargets):
         if isinstance(kind, AllowsOthers):
             others = kind.others_are_right
             self._require(isinstance(others, bool), f"others_are_right is {others!r}", "Make it True or False.")
-        if isinstance(kind, TellsOfUnseen):
-            with self._raising("unseen", "Yield nothing where the facts of rows lack what it needs."):
-                told = [
-                    *kind.unseen(targets, [[{}]] * len(targets)),
-                    *kind.unseen(targets, [[self.facts]] * len(targets)),
-                ]
-            odd = [each for each in told if not isinstance(each, Finding)]
-            self._require(not odd, f"unseen yields {odd[:1]}", "Yield Findings.")
         if isinstance(kind, GivesExamples):
             given, again = kind.examples(EXAMPLES), kind.examples(EXAMPLES)
             self._require(len(given) == EXAMPLES and is_same(list(given), list(again)), "examples differ", PURE)

@@ -20,7 +20,8 @@ def without_accelerators(source: str, target: str, marks: str = MARKS) -> tuple[
     One of `marks` is such where it stands once in the source before a letter or digit, at most once in the target, and
     not inside a placeholder or an entity. Inside a word it is none where the target holds that word too, as with
     file_name, but for words that begin with a capital alone, as V_ertical; and & inside a word is one only where the
-    target has one as well (R&D). One that the target alone has is such where it begins a word.
+    target has one as well, and never between capitals (R&D, Q&A). One that the target alone has is such where it begins
+    a word.
     """
     for mark in marks:
         if mark not in source and mark not in target:
@@ -42,13 +43,14 @@ def without_accelerators(source: str, target: str, marks: str = MARKS) -> tuple[
 
 
 def _places(text: str, mark: str) -> list[int]:
-    """Where a mark stands before a letter or digit; two of them are the sign itself."""
+    """Where a mark stands before a letter or digit; two of them are the sign itself, as is & between capitals."""
     hidden = [match.span() for pattern in (PLACEHOLDER, ENTITY) for match in pattern.finditer(text)]
     pattern = re.compile(rf"(?<!{re.escape(mark)}){re.escape(mark)}(?=[^\W_])")
     return [
         match.start()
         for match in pattern.finditer(text)
         if not any(start <= match.start() < end for start, end in hidden)
+        and not (mark == "&" and text[: match.start()][-1:].isupper() and text[match.end()].isupper())
     ]
 
 

@@ -33,12 +33,9 @@ MANY = range(100)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CatalogueOptions(PairOptions):
-    """How catalogues are read, and which of their messages are taken."""
+class MessageOptions(PairOptions):
+    """Which messages of catalogues are taken."""
 
-    language: str = option(
-        "", "The language whose catalogues are read, such as gl or pt_BR, where there are those of several."
-    )
     fuzzy: Literal["drop", "keep"] = option(
         "drop", "What becomes of messages marked fuzzy, whose translation nobody has looked at since the text changed."
     )
@@ -63,6 +60,15 @@ class CatalogueOptions(PairOptions):
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class CatalogueOptions(MessageOptions):
+    """How catalogues are read, and which of their messages are taken."""
+
+    language: str = option(
+        "", "The language whose catalogues are read, such as gl or pt_BR, where there are those of several."
+    )
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """A file of messages: its path, its name in keys, and its language, empty where nothing says it."""
@@ -72,25 +78,30 @@ class Catalogue:
     language: str
 
 
-def read_catalogues(root: Path, options: CatalogueOptions) -> Records:
-    """The pairs of a catalogue, or of all below a folder. Keys are the file's name without its suffix and language, and
-    a digest of context and message: the same message has the same key in every language.
+def read_catalogues(root: Path, options: MessageOptions, *, language: str = "", labelled: bool = True) -> Records:
+    """The pairs of a catalogue, or of all of a `language` below a folder. Keys are the file's name without its suffix
+    and language, and a digest of context and message: the same message has the same key in every language. Where they
+    are to be answered, and not `labelled`, all messages are there but obsolete ones, see `records_of`.
 
     Raises UsageError where polib is missing; DataError where there is no catalogue, one is damaged, or there are those
     of several languages and none is chosen.
     """
-    catalogues, findings = _chosen(_found(root), root, options.language)
+    catalogues, findings = _chosen(_found(root), root, language)
     left_out, seen = LeftOut.nothing(), Counter[str]()
     changed = 0
     pairs: list[Pair] = []
     for catalogue in catalogues:
-        for key, source, target in _messages(catalogue, options, left_out):
-            plain = without_accelerators(source, target, options.accelerators)
+        for key, source, target in _messages(catalogue, options, left_out, labelled=labelled):
+            if labelled:
+                plain = without_accelerators(source, target, options.accelerators)
+            else:  # each by itself: of a sign inside a word only another text with that word tells that it stays
+                one, other = (without_accelerators(text, text, options.accelerators)[0] for text in (source, target))
+                plain = one, other
             changed += plain != (source, target)
             ours, theirs = map(placeholders_of, plain)
-            if options.placeholders == "drop" and (ours or theirs):
+            if labelled and options.placeholders == "drop" and (ours or theirs):
                 left_out.add("placeholders", key, plain[0])
-            elif options.placeholders == "matched" and ours != theirs:
+            elif labelled and options.placeholders == "matched" and ours != theirs:
                 left_out.add("the two sides do not hold the same placeholders", key, plain[0])
             else:
                 seen[key] += 1  # a catalogue may hold one message twice, though compilers of .mo refuse that
@@ -98,7 +109,7 @@ def read_catalogues(root: Path, options: CatalogueOptions) -> Records:
     if changed:
         message = f"the accelerators of {changed:,} messages are removed ({' '.join(options.accelerators)})"
         findings.append(Finding("note", message, changed, "--set dataset.accelerators='' keeps them"))
-    return records_of(pairs, options, left_out, findings)
+    return records_of(pairs, options, left_out, findings, labelled=labelled)
 
 
 def _found(root: Path) -> list[Catalogue]:
@@ -168,27 +179,29 @@ def _plain(language: str) -> str:
     return language.replace("-", "_").casefold()
 
 
-def _messages(catalogue: Catalogue, options: CatalogueOptions, left_out: LeftOut) -> Iterator[tuple[str, str, str]]:
-    """Key, source and target of each message that is translated."""
+def _messages(
+    catalogue: Catalogue, options: MessageOptions, left_out: LeftOut, *, labelled: bool
+) -> Iterator[tuple[str, str, str]]:
+    """Key, source and target of each message that is translated; where not `labelled`, of the others too."""
     opened = _opened(catalogue.path)
     forms = _plural_forms(opened)
     for entry in opened:
         key = f"{catalogue.name}#{_digest(entry.msgctxt, entry.msgid)}"
         if getattr(entry, "obsolete", False):  # compiled messages are neither obsolete nor fuzzy
             left_out.add("obsolete messages", key, entry.msgid)
-        elif "fuzzy" in getattr(entry, "flags", ()) and options.fuzzy == "drop":
+        elif labelled and "fuzzy" in getattr(entry, "flags", ()) and options.fuzzy == "drop":
             left_out.add("fuzzy translations", key, entry.msgid)
         elif entry.msgid_plural:
-            if options.plurals == "drop":
+            if labelled and options.plurals == "drop":
                 left_out.add("messages with plurals", key, entry.msgid)
                 continue
             one, several = (entry.msgstr_plural.get(form, "") for form in forms)
             for source, target, suffix in ((entry.msgid, one, ""), (entry.msgid_plural, several, ".plural")):
-                if target:
+                if target or not labelled:
                     yield key + suffix, source, target
                 else:
                     left_out.add("messages without a translation", key + suffix, source)
-        elif not entry.msgstr:
+        elif labelled and not entry.msgstr:
             left_out.add("messages without a translation", key, entry.msgid)
         else:
             yield key, entry.msgid, entry.msgstr
@@ -215,7 +228,7 @@ def _plural_forms(catalogue: Any) -> tuple[int, int]:
     try:
         form = gettext.c2py(rule[1].strip())
         return form(1), Counter(form(number) for number in MANY).most_common(1)[0][0]
-    except (ValueError, OverflowError, RecursionError) as exc:
+    except (ValueError, ArithmeticError, RecursionError) as exc:  # such as n%0
         raise DataError(f"{catalogue.fpath}: no rule of plurals: {written!r}", hint="mend its header") from exc
 
 

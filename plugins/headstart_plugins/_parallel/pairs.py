@@ -78,16 +78,23 @@ class LeftOut:
 
 
 def records_of(
-    pairs: Iterable[Pair], options: PairOptions, left_out: LeftOut, findings: Sequence[Finding] = ()
+    pairs: Iterable[Pair],
+    options: PairOptions,
+    left_out: LeftOut,
+    findings: Sequence[Finding] = (),
+    *,
+    labelled: bool = True,
 ) -> Records:
     """Records of texts with texts, and a note for each rule that left some out, first those of `left_out`.
 
-    Without given sides, several sources of the same letters and digits are a group. Raises DataError where no pair
-    is left.
+    Without given sides, several sources of the same letters and digits are a group. Where they are to be answered, and
+    not `labelled`, each source that is not empty is one, under its own words. Raises DataError where no pair is left.
     """
     kept = list(pairs)
     if options.reverse:
         kept = [replace(pair, source=pair.target, target=pair.source) for pair in kept]
+    if not labelled:
+        return _sources_of(kept, left_out, findings)
     kept = _filled(kept, options, left_out)
     for rule, is_out in _rules(options):
         kept = _taken(kept, rule, is_out, left_out)
@@ -117,6 +124,18 @@ def records_of(
     )
     told += _near_copies(items, groups) if given else ()
     return Records("text", items, targets="targets/text", findings=told, tolerances=options)
+
+
+def _sources_of(pairs: Sequence[Pair], left_out: LeftOut, findings: Sequence[Finding]) -> Records:
+    """Records to be answered. Keys are the sources themselves, with the pair's own behind one that is there again."""
+    kept = _taken(pairs, "the source is empty", lambda pair: not pair.source.strip(), left_out)
+    if not kept:
+        raise DataError("no source text is there", hint="check the path and what lies below it")
+    counts = Counter(pair.source for pair in kept)
+    items = tuple(
+        Record(pair.source if counts[pair.source] == 1 else f"{pair.source} ({pair.key})", pair.source) for pair in kept
+    )
+    return Records("text", items, targets="targets/text", findings=(*findings, *left_out.findings()))
 
 
 def side_by(group: str) -> str:

@@ -14,7 +14,6 @@ from headstart.specs import Change, Facts, Finding, Recognised, Record, Records,
 from headstart_plugins._affine import STILL, Matrix, after
 from headstart_plugins._boxes import LEAST_LEFT, Boxes, cut_to_input
 from headstart_plugins._class_names import odd_names
-from headstart_plugins._picture_facts import as_shares, cropped_off, is_cropped
 
 ALL, EMPTY = "all", "no box"
 """Strata of every picture, and of those without a box. A class' begins with "class "."""
@@ -126,18 +125,6 @@ class BoxTargets:
         boxes, left = moved(targets["boxes"], matrix)
         valid = targets["valid"] & (left >= LEAST_LEFT)
         return {**targets, "boxes": np.where(valid[:, None], boxes, 0).astype(np.float32), "valid": valid}
-
-    def unseen(self, targets: Sequence[Any], rows: Sequence[Sequence[Facts]]) -> Iterable[Finding]:
-        """How many boxes are lost where pictures are cropped: less than LEAST_LEFT of them is left in every row."""
-        lost = total = 0
-        for target, facts in zip(targets, rows, strict=True):
-            corners = self.read(target, "").corners
-            total += len(corners)
-            if len(corners) and all(map(is_cropped, facts)):
-                left = [cut_to_input(as_shares(corners, fact))[1] for fact in facts]
-                lost += int((np.max(left, axis=0) < LEAST_LEFT).sum())
-        if lost:
-            yield cropped_off(lost, total, "boxes")
 
     def examples(self, count: int) -> Sequence[Mapping[str, Any]]:
         """None, one or two boxes of four classes, within 16 pixels."""

@@ -16,7 +16,7 @@ from headstart_plugins._boxes import LEAST_LEFT, Boxes, Detections, cut_to_input
 from headstart_plugins._heads.labels import natural_order, shortest, stored_names
 from headstart_plugins._heads.loss_alone import LossAlone
 from headstart_plugins._marks import Outline
-from headstart_plugins._picture_facts import as_shares, verify_facts
+from headstart_plugins._picture_facts import as_shares, cropped_off, is_cropped, verify_facts
 from headstart_plugins.detection import MOST_BOXES, DetectionOptions
 from headstart_plugins.detection._decode import Limits, detections, one_a_thing
 from headstart_plugins.detection._draw import coco_results, drawn_boxes
@@ -260,7 +260,8 @@ class Detection:
     def findings(
         self, values: Sequence[Boxes], facts: Sequence[Facts], keys: Sequence[str], *, mixes: bool
     ) -> Iterable[Finding]:
-        """See TellsOfTargets: the fullest picture, and what is left out of pictures that are too full."""
+        """See TellsOfTargets: the fullest picture, what is left out of pictures that are too full, and the boxes that
+        are lost where pictures are cropped."""
         counts = [len(value.classes) for value in values]
         fullest = max(counts)
         key = keys[counts.index(fullest)]
@@ -280,6 +281,13 @@ class Detection:
             what = f"{len(cases)} of {len(counts)} pictures have more than the {self.limits.most} boxes that are found"
             way = f"--set task.most_found={min(fullest, MOST_BOXES)} finds more"
             yield Finding("warning", f"{what} in one: {in_line(cases)}; {way}", len(cases), cases=tuple(cases))
+        shares = [
+            cut_to_input(as_shares(value.corners, fact))[1]
+            for value, fact in zip(values, facts, strict=True)
+            if is_cropped(fact)
+        ]
+        if lost := sum(int((left < LEAST_LEFT).sum()) for left in shares):
+            yield cropped_off(lost, sum(counts), "boxes")
 
     def marks(self, targets: Batch) -> Sequence[Sequence[Outline]]:
         """See MarksTargets and `_mix.outlines`."""

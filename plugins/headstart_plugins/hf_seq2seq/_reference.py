@@ -39,5 +39,6 @@ def resolve(ref: str) -> BackboneSpec | None:
             head="decoder",
             load=f"{LOAD}:load_head",
             labels={"decoder": asdict(folder.decoder), "tokens": dict(folder.tokens)},
+            default=True,
         ),
     )

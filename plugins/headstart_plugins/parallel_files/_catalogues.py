@@ -10,4 +10,5 @@ from headstart_plugins._parallel.catalogues import CatalogueOptions, read_catalo
 def build(request: DatasetRequest) -> Records:
     """See `read_catalogues`, which raises the same."""
     options: CatalogueOptions = request.options
-    return read_catalogues(given_path(request.reference, usage="catalogues:FOLDER"), options)
+    path = given_path(request.reference, usage="catalogues:FOLDER")
+    return read_catalogues(path, options, language=options.language, labelled=request.labelled)

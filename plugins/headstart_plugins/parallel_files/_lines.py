@@ -52,7 +52,7 @@ def build(request: DatasetRequest) -> Records:
         ]
     message = f"{source} is translated into {target}" + (", and the other way round" if options.reverse else "")
     findings.append(Finding("note", f"{message}: {in_line(sorted(texts))}", len(pairs)))
-    return records_of(pairs, options, LeftOut.nothing(), findings)
+    return records_of(pairs, options, LeftOut.nothing(), findings, labelled=request.labelled)
 
 
 def _texts_of(path: Path) -> Mapping[str, Sequence[SideFile]]:

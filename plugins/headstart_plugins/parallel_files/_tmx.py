@@ -37,12 +37,12 @@ def build(request: DatasetRequest) -> Records:
     pairs = []
     for number, (name, texts) in enumerate(units, start=1):
         key = name if named else f"unit-{number:06d}"
-        if source in texts and target in texts:
-            pairs.append(Pair(key, texts[source], texts[target]))
+        if not request.labelled or (source in texts and target in texts):
+            pairs.append(Pair(key, texts.get(source, ""), texts.get(target, "")))
         else:
             left_out.add(f"units without {source} or {target}", key)
     note = Finding("note", f"{source} is translated into {target}", len(pairs))
-    return records_of(pairs, options, left_out, [note])
+    return records_of(pairs, options, left_out, [note], labelled=request.labelled)
 
 
 def _units(path: Path, *, keep: bool) -> Iterator[tuple[str, Mapping[str, str]]]:

@@ -9,7 +9,7 @@ from typing import Literal
 from headstart.hookspecs import hookimpl
 from headstart.options import option
 from headstart.specs import DatasetSpec
-from headstart_plugins._parallel.catalogues import CatalogueOptions
+from headstart_plugins._parallel.catalogues import MessageOptions
 from headstart_plugins._parallel.pairs import PairOptions
 
 SIDES = (
@@ -19,7 +19,7 @@ SIDES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class LibreOfficeOptions(CatalogueOptions):
+class LibreOfficeOptions(MessageOptions):
     """Which messages are taken, and by which rules."""
 
     sides: Literal["by_source", "cut"] = option("by_source", SIDES)

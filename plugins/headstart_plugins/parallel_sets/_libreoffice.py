@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 from headstart.errors import UsageError
@@ -41,4 +40,4 @@ def build(request: DatasetRequest) -> Records:
     """Pairs of messages; see `read_catalogues`, which raises the same."""
     assert request.made is not None  # the spec names what makes it
     options: LibreOfficeOptions = request.options
-    return read_catalogues(request.made / FOLDER, replace(options, language=""))
+    return read_catalogues(request.made / FOLDER, options, labelled=request.labelled)

@@ -83,7 +83,8 @@ def build(request: DatasetRequest) -> Records:
         left_out.add("sections with other paragraphs in the two languages", section)
     told = f"{source} is translated into {target}"
     hint = f"there are also: {', '.join(others)}" if others else None
-    return records_of(pairs, options, left_out, [Finding("note", told, len(pairs), hint)])
+    note = Finding("note", told, len(pairs), hint)
+    return records_of(pairs, options, left_out, [note], labelled=request.labelled)
 
 
 def _declarations(package: Path) -> dict[str, str]:

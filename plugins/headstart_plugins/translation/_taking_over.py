@@ -12,10 +12,16 @@ from headstart_plugins.translation._vocabulary import Vocabulary
 
 
 def take_over(
-    other: Vocabulary, own: Vocabulary, learned: Mapping[str, np.ndarray], first: Mapping[str, np.ndarray]
+    other: Vocabulary,
+    own: Vocabulary,
+    learned: Mapping[str, np.ndarray],
+    first: Mapping[str, np.ndarray],
+    *,
+    rows: tuple[int, int],
 ) -> TakenOver:
     """All arrays as they were `learned`; of those with an axis of pieces the rows of the pieces that both know, and for
-    another piece the mean of those that the other vocabulary spells it with, or what it has at `first`.
+    another piece the mean of those that the other vocabulary spells it with, or what it has at `first`. That axis has
+    so many `rows` there and here, no fewer than there are pieces.
 
     Raises DataError naming two shapes that do not fit: only the vocabulary may differ.
     """
@@ -30,7 +36,7 @@ def take_over(
         if given is not None and given.shape == array.shape and list(own.pieces) == list(other.pieces):
             arrays[name] = given
             continue
-        axis = None if given is None or given.ndim != array.ndim else _axis(given, array, len(other), len(own))
+        axis = None if given is None or given.ndim != array.ndim else _axis(given, array, *rows)
         if given is not None and axis is None and given.shape == array.shape:
             arrays[name] = given
             continue
@@ -41,13 +47,13 @@ def take_over(
                 hint="both need the same layers, and features of the same width: leave --head-from out for a new "
                 "decoder, or name the run's own --backbone",
             )
-        rows, taken = np.moveaxis(array, axis, 0).copy(), np.moveaxis(given, axis, 0)
+        begun, taken = np.moveaxis(array, axis, 0).copy(), np.moveaxis(given, axis, 0)
         for place, piece in enumerate(own.pieces):
             if piece in places:
-                rows[place] = taken[places[piece]]
+                begun[place] = taken[places[piece]]
             elif spelled[place]:
-                rows[place] = taken[spelled[place]].mean(axis=0)
-        arrays[name] = np.ascontiguousarray(np.moveaxis(rows, 0, axis))
+                begun[place] = taken[spelled[place]].mean(axis=0)
+        arrays[name] = np.ascontiguousarray(np.moveaxis(begun, 0, axis))
     left_out = [piece for piece in other.pieces if piece not in known]
     return TakenOver(arrays, kept, added, left_out)
 

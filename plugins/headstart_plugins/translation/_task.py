@@ -120,21 +120,26 @@ class Translation:
         return self._of({TARGET: file}, source)
 
     def _of(self, files: Mapping[str, Path], source: Translation | None) -> Translation:
-        options, vocabulary = self.options, vocabularies.opened(files)
+        options = self.options
+        pieces: Any = vocabularies.opened(files)
         if source is not None:
-            config = replace(source._config, vocabulary=len(vocabulary), dropout=options.dropout)
-            return replace(self, stored=files, config=config, tokens=replace(source._tokens, most=options.most))
-        pieces: Any = vocabulary
-        config = DecoderConfig(
-            vocabulary=len(vocabulary),
-            width=options.width,
-            layers=options.layers,
-            heads=options.heads,
-            hidden=options.hidden,
-            embedding_scale=options.width**0.5,
-            dropout=options.dropout,
-            logits_bias=True,
-        )
+            # Published decoders may have more rows than pieces, as T5's have.
+            is_same = list(pieces.pieces) == list(source.vocabulary.pieces)
+            rows = source._config.vocabulary if is_same else len(pieces)
+            config = replace(source._config, vocabulary=rows, dropout=options.dropout)
+            if is_same or options.parent_vocabulary == "joined":
+                return replace(self, stored=files, config=config, tokens=replace(source._tokens, most=options.most))
+        else:
+            config = DecoderConfig(
+                vocabulary=len(pieces),
+                width=options.width,
+                layers=options.layers,
+                heads=options.heads,
+                hidden=options.hidden,
+                embedding_scale=options.width**0.5,
+                dropout=options.dropout,
+                logits_bias=True,
+            )
         tokens = Tokens(
             start=pieces.pad, end=pieces.end, pad=pieces.pad, banned=(pieces.pad, pieces.unknown), most=options.most
         )
@@ -286,7 +291,8 @@ class Translation:
                 f"a translation cannot go on from the head of {type(other).__name__}",
                 hint="name a run of translation, or leave --head-from out for a new decoder",
             )
-        return take_over(other.vocabulary, self.vocabulary, learned, first)
+        rows = (other._config.vocabulary, self._config.vocabulary)
+        return take_over(other.vocabulary, self.vocabulary, learned, first, rows=rows)
 
     # --- answers -----------------------------------------------------------------------------------------------------
 

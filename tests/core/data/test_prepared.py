@@ -299,23 +299,6 @@ def test_a_record_may_give_several_rows_that_stay_on_one_side():
         assert len(found) == sum(len(pieces_of(item)) for item in items if sides[item.key] == side)
 
 
-def test_a_kind_of_targets_is_told_what_became_of_each_record_and_says_what_is_not_seen():
-    class Places(type(CLASS)):
-        def __init__(self):
-            vars(self).update(vars(CLASS))
-
-        def unseen(self, targets, rows):
-            assert [*targets] == [item.target for item in items]
-            assert [[fact["start"] for fact in facts] for facts in rows] == [
-                [2 * place for place in range(len(pieces_of(item)))] for item in items
-            ]
-            yield Finding("warning", "half of it is cut off")
-
-    items = words()
-    data = prepared.prepare(records(items), Pieces(), Places())
-    assert Finding("warning", "half of it is cut off") in data.findings
-
-
 def test_each_record_of_a_side_is_found_once():
     data = prepare(records(words()), Pieces())
     firsts = data.firsts("test")

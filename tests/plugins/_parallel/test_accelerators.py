@@ -28,6 +28,8 @@ def test_marks_are_removed(pair, expected):
     [
         ("Drag & Drop", "Arrastrar e soltar"),
         ("R&D", "I+D"),
+        ("Q&A", "P&R"),
+        ("AT&T", "AT&T"),
         ("Open my_file.txt", "Abrir my_file.txt"),
         ("VAR_POP", "VAR_POP"),
         ("a_b and c_d", "a_b e c_d"),

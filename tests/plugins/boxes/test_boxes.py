@@ -99,22 +99,6 @@ def test_a_box_is_dropped_where_less_than_a_quarter_of_it_is_left(out, stays):
     assert moved_row["valid"][0] == stays
 
 
-def test_boxes_that_cropping_loses_are_counted():
-    """A picture of 160 x 90 whose centre becomes an input of 90 x 90: 35 pixels are cut off to the left and right."""
-    cropped = {"input_width": 90, "input_height": 90, "scale_x": 1, "scale_y": 1, "offset_x": -35, "offset_y": 0}
-    whole = {**cropped, "offset_x": 0, "input_width": 160}
-    boxes = {"corners": [[0, 5, 30, 20], [0, 5, 47, 20], [0, 5, 46, 20], [60, 5, 90, 20]], "classes": ["cat"] * 4}
-
-    def told(*facts):
-        return list(KIND.unseen([boxes, EMPTY], [facts, [cropped]]))
-
-    (found,) = told(cropped)
-    assert (found.level, found.count) == ("warning", 2)
-    assert found.message.startswith("2 of 4 boxes (50.0%) lie where pictures are cropped")
-    assert "--set input.resize=pad" in found.message
-    assert told(whole) == told(cropped, whole) == told({}) == []
-
-
 def test_colours_and_what_is_erased_leave_boxes_alone():
     given = row((0.1, 0.2, 0.3, 0.4))
     erased = Change("erase", ((-0.5, -0.5, 0.5, 0.5), "mean", 1))

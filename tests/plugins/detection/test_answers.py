@@ -198,6 +198,23 @@ def test_pictures_that_are_too_full_are_told(counts, mixes, told):
     assert all(part in each.message for each, (_, part) in zip(found, told, strict=True))
 
 
+def test_boxes_that_cropping_loses_are_counted():
+    """A picture of 160 x 90 whose centre becomes an input of 90 x 90: 35 pixels are cut off to the left and right."""
+    cropped = {"input_width": 90, "input_height": 90, "scale_x": 1, "scale_y": 1, "offset_x": -35, "offset_y": 0}
+    whole = {**cropped, "offset_x": 0, "input_width": 160}
+    value = boxes([0, 5, 30, 20], [0, 5, 47, 20], [0, 5, 46, 20], [60, 5, 90, 20])
+
+    def told(facts):
+        found = examples.task().findings([value, boxes()], [facts, cropped], ["a", "b"], mixes=False)
+        return [each for each in found if each.level == "warning"]
+
+    (found,) = told(cropped)
+    assert found.count == 2
+    assert found.message.startswith("2 of 4 boxes (50.0%) lie where pictures are cropped")
+    assert "--set input.resize=pad" in found.message
+    assert told(whole) == told({}) == []
+
+
 def test_what_cannot_be_learned_is_refused():
     with pytest.raises(DataError, match="none of 2 pictures has a box"):
         build(TaskRequest(DetectionOptions(), targets=[boxes(), boxes()]))

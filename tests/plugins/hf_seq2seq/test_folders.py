@@ -7,6 +7,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from headstart.errors import UsageError, WrongWeightsError
+from headstart.recipes.build import build_recipe
+from headstart.recipes.resolve import bind_to, resolve_recipe
+from headstart.registry import load_registry
 from headstart_plugins.hf_seq2seq._folder import read_folder
 from headstart_plugins.hf_seq2seq._reference import resolve
 
@@ -24,6 +27,22 @@ def test_a_folder_becomes_a_backbone_with_its_own_head(whole_folder):
     assert weights.head.labels["tokens"] == {"start": 69, "end": 0, "pad": 69, "banned": [69], "most": 128}
     assert resolve(f"hf_seq2seq:{folder}") == spec
     assert sorted(resolve(str(whole_folder("t5"))).weights[0].assets) == ["source.spm", "target.spm"]
+
+
+def test_its_own_decoder_is_taken_where_no_head_is_named(whole_folder, tmp_path):
+    folder, data = str(whole_folder("marian")), tmp_path / "pairs.csv"
+    data.write_text("text,translation\na,b\n")
+    registry = load_registry()
+
+    def head(**flags):
+        given = {"data": str(data), "backbone": folder, "task": "translation/translation", **flags}
+        resolved = resolve_recipe(build_recipe(flags=given, file=None, sets=()), registry)
+        task = registry.get("tasks", "translation/translation")
+        return bind_to(resolved, registry, task=task, medium="text").head
+
+    assert head() == "pretrained"
+    assert head(head="decoder") == "decoder"
+    assert head(weights="none", strategy="scratch") == "decoder"
 
 
 def test_other_folders_are_left_to_others(tmp_path):

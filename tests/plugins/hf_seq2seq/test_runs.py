@@ -38,7 +38,8 @@ def trained(table, out, *, sets=(), **settings):
 def test_a_folder_goes_on_learning_with_its_own_decoder(name, whole_folder, table, tmp_path):
     from headstart.run import Run
 
-    run = trained(table, tmp_path / "run", backbone=str(whole_folder(name)), head="pretrained", epochs=1)
+    run = trained(table, tmp_path / "run", backbone=str(whole_folder(name)), epochs=1)
+    assert run.recipe.head == "pretrained"
     assert np.isfinite(run.result["metrics"]["test"]["loss"])
     (answer,) = Run.load(run.path).predict(texts=["open the file"])
     assert isinstance(answer["translation"], str)

@@ -115,6 +115,26 @@ def test_each_rule_has_a_setting(tmp_path, options, more, fewer):
     assert sorted(found) == sorted([pair for pair in usual if pair not in fewer] + more)
 
 
+def test_to_be_answered_are_all_messages_by_their_own_words(tmp_path):
+    path = written(tmp_path / "app.po", BODY + '\nmsgid "Read _file_name and ~quit a_b"\nmsgstr ""\n')
+    hard = CatalogueOptions(plurals="drop", placeholders="drop", min_words=2, same="drop")
+    for options in (CatalogueOptions(), hard):
+        records = build(DatasetRequest(str(path), options, labelled=False))
+        assert [each.payload for each in records.items] == [
+            *["Save As..."] * 2,
+            *["Save as", "Close", "Not yet", "Open %s", "Copy {0}", "%d file", "%d files", "PDF"],
+            "Read _file_name and quit a_b",
+        ]
+        keys = [each.key for each in records.items]
+        assert keys[2:] == [each.payload for each in records.items[2:]]
+        assert [key.partition("#")[0] for key in keys[:2]] == ["Save As... (app"] * 2
+        assert len({*keys}) == len(keys)
+        assert {each.target for each in records.items} == {None}
+    back = build(DatasetRequest(str(path), CatalogueOptions(reverse=True), labelled=False))
+    assert [each.payload for each in back.items][2:4] == ["Gardar coma", "Pechar?"]
+    assert told(back)["the source is empty"] == 2
+
+
 def test_a_compiled_catalogue_gives_the_same_pairs_with_the_plural_source(tmp_path):
     source = written(tmp_path / "a" / "app.po")
     (tmp_path / "b").mkdir()
@@ -131,6 +151,12 @@ def test_plurals_of_three_forms_take_the_one_of_most_numbers(tmp_path):
     )
     records = opened(written(tmp_path / "app.po", body, POLISH))
     assert [each.target for each in records.items] == ["%d plik", "%d plików"]
+
+
+@pytest.mark.parametrize("rule", ["n%0", "n/0", "n >>> 1", "n**n**n"])
+def test_a_rule_of_plurals_that_is_none_is_named(tmp_path, rule):
+    with pytest.raises(DataError, match="no rule of plurals"):
+        opened(written(tmp_path / "app.po", plurals=f"nplurals=2; plural={rule};"))
 
 
 def test_keys_and_sides_are_the_same_in_every_language(tmp_path):

@@ -139,6 +139,19 @@ def test_empty_lines_are_left_out_and_counted(tmp_path):
     assert any(each.startswith("1 left out: the target is empty, such as a-000012 ('Alone')") for each in told)
 
 
+def test_to_be_answered_are_all_lines_by_their_own_words(tmp_path):
+    write(tmp_path / "new.en", ["Open", "", "Close", "Open"])
+    write(tmp_path / "new.gl", ["Abrir", "x", "", ""])
+    options = ParallelOptions(min_words=3)
+    records = _lines.build(DatasetRequest(str(tmp_path / "new.en"), options, labelled=False))
+    assert [(each.key, each.payload) for each in records.items] == [
+        ("Open (new-000001)", "Open"),
+        ("Close", "Close"),
+        ("Open (new-000004)", "Open"),
+    ]
+    assert records.findings[-1].message == "1 left out: the source is empty, such as new-000002 ('')"
+
+
 def test_sources_of_test_that_stand_in_train_in_another_case_are_told(corpus):
     write(corpus / "test.en", ["OPEN the  file", "Close all windows."])
     told = [each.message for each in opened(corpus).findings]
@@ -189,6 +202,9 @@ def test_a_translation_memory_gives_pairs_of_two_languages(tmp_path):
     ]
     assert records.findings[1].message == "1 left out: units without en-US or gl, such as u2"
     assert memory(path, source="en", target="gl", inline="keep").items[0].payload == "Press <b>Enter</b> now"
+    options = TmxOptions(source="en", target="gl")
+    answered = _tmx.build(DatasetRequest(str(path), options, labelled=False))
+    assert [each.payload for each in answered.items] == ["Press Enter now", "Close", "Open"]
 
 
 def test_what_is_no_memory_is_named(tmp_path):

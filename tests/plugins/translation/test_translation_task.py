@@ -1,6 +1,7 @@
 """What the task makes of texts, and what a decoder carries over from another vocabulary; no backend is needed."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,7 +119,8 @@ def test_pieces_that_both_know_keep_their_rows_and_a_new_one_is_the_mean_of_its_
     random = np.random.default_rng(0)
     table, kernel = random.standard_normal((len(parent), 4)), random.standard_normal((4, 4))
     first = {"head/0/embeddings": np.full((len(child), 4), 9.0), "head/1/kernel": np.zeros((4, 4))}
-    taken = take_over(parent, child, {"head/0/embeddings": table, "head/1/kernel": kernel}, first)
+    there = {"head/0/embeddings": table, "head/1/kernel": kernel}
+    taken = take_over(parent, child, there, first, rows=(len(parent), len(child)))
     rows = taken.arrays["head/0/embeddings"]
     places = {piece: place for place, piece in enumerate(parent.pieces)}
     for place, piece in enumerate(child.pieces):
@@ -137,8 +139,34 @@ def test_pieces_that_both_know_keep_their_rows_and_a_new_one_is_the_mean_of_its_
 
 def test_other_sizes_are_refused_with_both_shapes(tmp_path):
     pieces = learned(["ab"] * 3, 12, tmp_path / "it.spm", tell=print, what="it")
+    learned_there, first = {"head/1/kernel": np.zeros((4, 4))}, {"head/1/kernel": np.zeros((4, 8))}
     with pytest.raises(DataError, match=r"has the shape \(4, 4\), this one's has \(4, 8\)"):
-        take_over(pieces, pieces, {"head/1/kernel": np.zeros((4, 4))}, {"head/1/kernel": np.zeros((4, 8))})
+        take_over(pieces, pieces, learned_there, first, rows=(len(pieces), len(pieces)))
+
+
+def test_a_parent_may_have_more_rows_than_pieces_and_other_ids(task, tmp_path):
+    """As T5 has, whose table is filled up to a multiple of 128, and whose decoder begins with padding, id 0."""
+    count, random = len(task.vocabulary), np.random.default_rng(0)
+    config = replace(task.config, vocabulary=count + 9)
+    parent = replace(task, config=config, tokens=replace(task.tokens, start=0, end=1, pad=0))
+    learned_there = {"head/0/embeddings": random.standard_normal((count + 9, 4))}
+    for how in ("kept", "joined", "new"):
+        child = fitted(tmp_path / how, ["Xardín ñandú", "Abrir o xardín"] * 4, source=parent, parent_vocabulary=how)
+        first = {"head/0/embeddings": np.full((child.config.vocabulary, 4), 9.0)}
+        rows = child.take_over(parent, learned_there, first).arrays["head/0/embeddings"]
+        places = {piece: place for place, piece in enumerate(parent.vocabulary.pieces)}
+        shared = [(place, places[piece]) for place, piece in enumerate(child.vocabulary.pieces) if piece in places]
+        assert len(shared) > 10
+        for own, other in shared:
+            assert np.array_equal(rows[own], learned_there["head/0/embeddings"][other])
+        ids = (child.tokens.start, child.tokens.end, child.tokens.pad)
+        if how == "new":
+            pieces = child.vocabulary
+            assert (child.config.vocabulary, ids) == (len(pieces), (pieces.pad, pieces.end, pieces.pad))
+            assert child.tokens.banned == (pieces.pad, pieces.unknown)
+        else:
+            assert child.config.vocabulary == (count + 9 if how == "kept" else len(child.vocabulary))
+            assert (ids, child.tokens.banned) == ((0, 1, 0), parent.tokens.banned)
 
 
 def test_a_joint_vocabulary_is_that_of_the_sources(tmp_path):
