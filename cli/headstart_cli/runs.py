@@ -13,7 +13,7 @@ import typer
 from headstart.documents import FILE_NAMES
 from headstart.errors import REFUSED, DataError, HeadstartError, InterruptedRunError, UsageError
 from headstart_cli import completion
-from headstart_cli.answers import print_as_csv, print_as_json, print_as_lines, print_as_table
+from headstart_cli.answers import print_as_csv, print_as_json, print_as_lines, print_as_table, unranked_told
 from headstart_cli.options import AsJson, BackendName, Debug, DisablePlugins, registry_without
 from headstart_cli.output import cell, print_error, print_json, print_table, print_text, say
 
@@ -172,7 +172,7 @@ def predict(
             on_progress=told,
             on_finding=lambda finding: say(f"{finding.level}: {finding.message}"),
         )
-        for answer in found:
+        for answer in unranked_told(found, top_k, say):
             errors.extend([answer[REFUSED]] if REFUSED in answer else [])
             yield answer
             count += 1

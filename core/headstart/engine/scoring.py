@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -11,7 +11,17 @@ import numpy as np
 
 from headstart.engine.batch import concatenated, count_rows, take
 from headstart.errors import PluginError
-from headstart.specs import Batch, Calibrates, Evaluation, Facts, Generates, PoolsRows, Task, TrimsTargets
+from headstart.specs import (
+    Batch,
+    Calibrates,
+    Evaluation,
+    Facts,
+    Generates,
+    PoolsRows,
+    Task,
+    TellsWhatLacks,
+    TrimsTargets,
+)
 
 TOTALS = "totals"
 EVALUATOR = "evaluator."
@@ -134,12 +144,16 @@ def scores_of(task: Task, batches: Iterable[ScoredRows], *, running: bool = Fals
     return scores
 
 
-def found_by_calibrator(task: Calibrates, batches: Iterable[ScoredRows]) -> Mapping[str, Any]:
-    """What the task's calibrator finds; it judges what is answered: records."""
+def found_by_calibrator(
+    task: Calibrates, batches: Iterable[ScoredRows], warn: Callable[[str], None]
+) -> Mapping[str, Any]:
+    """What the task's calibrator finds; it judges what is answered: records. `warn` hears what it does not find."""
     calibrator = task.calibrator()
     for rows in by_record(cast("Task", task), batches):
         calibrator.update(rows.targets, rows.outputs)
         del rows
+    if isinstance(calibrator, TellsWhatLacks) and (told := calibrator.lacking()):
+        warn(told)
     return calibrator.found()
 
 

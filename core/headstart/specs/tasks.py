@@ -479,6 +479,15 @@ class Calibrator(Protocol):
 
 
 @runtime_checkable
+class TellsWhatLacks(Protocol):
+    """What a Calibrator offers too that may find nothing on val, as where nothing is right."""
+
+    def lacking(self) -> str | None:
+        """What it did not find, what answers do without it, and what the user can do; None where all was found or
+        nobody needs it."""
+
+
+@runtime_checkable
 class Calibrates(Protocol):
     """What a Task offers too whose probabilities can be calibrated, and whose decisions can be tuned, on val."""
 

@@ -36,6 +36,7 @@ from headstart.specs import (
     Task,
     TaskRequest,
     TellsOfTargets,
+    TellsWhatLacks,
     TrimsTargets,
     WritesFiles,
     features_of_head,
@@ -672,6 +673,9 @@ class TaskAnswered(TaskSubject):
         calibrator.update(self._encoded(), self._final())
         found = calibrator.found()
         self._require_sound("what its calibrator found is ", plain_problem(dict(found)), "Keep plain values.")
+        if isinstance(calibrator, TellsWhatLacks):
+            told = calibrator.lacking()
+            self._require(told is None or isinstance(told, str), f"lacking() is {told!r}", "Return a text or None.")
         return cast("Task", task.calibrated(json.loads(json.dumps(dict(found)))))
 
     def _require_metrics(
