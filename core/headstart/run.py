@@ -207,7 +207,8 @@ class Run(Shown):
         its `id`, its path as written or its place in the archive; `on_finding` hears what is to be said of it. It is
         read by the settings of the run's own dataset where that opens it, with those of `sets` above them, such as
         "dataset.folder=new". `texts` are texts even where a file is called so. With `out`, files that the task makes of
-        its answers are written into that folder, see `headstart.answer_files`.
+        its answers are written into that folder, see `headstart.answer_files`; what such a file holds whole, such as a
+        mask, is its name in the answer.
 
         `sets` also hold "predict.tile=640", which cuts larger inputs into tiles, or "predict.lines=true", by which the
         lines of a text file are inputs (see `headstart.asking`), and what the task lets a finished run be asked with,
@@ -246,9 +247,9 @@ class Run(Shown):
                     predictor = dataclasses.replace(predictor, sizes=predictor.sizes[-1:])
                 found = zip(left.places, ask(predictor, payloads), strict=True)
                 for number, (place, answer) in islice(enumerate(found), left.again, None):
-                    given = {"input": names[place], **answer}
                     if files is not None and REFUSED not in answer:
-                        files.write(place, answer)
+                        answer = files.write(place, answer)
+                    given = {"input": names[place], **answer}
                     if job is not None and left.is_written(number, answer):
                         job.write(given)
                     yield given

@@ -128,6 +128,8 @@ class Spells:
     def rows(self, answer):
         yield dict(answer)
 
+    in_files = {"number": ".txt"}
+
     def files(self, answer):
         return {".txt": str(answer["number"]).encode()}
 
@@ -300,6 +302,10 @@ ANSWERED_BUGS = {
         {ANSWERS: "a row has .'number'."},
     ),
     "a file without a suffix": (('{".txt"', '{"txt"'), {ANSWERS: r"files gives \['txt'\]"}),
+    "a part in a file that is not written": (
+        ('"number": ".txt"', '"number": ".png"'),
+        {ANSWERS: r"in_files names files for \['number'\] that `files` does not give"},
+    ),
     "a calibration that is lost": (
         ('largest, "scale": self.scale}', 'largest, "scale": 1.0}'), {ARTEFACT: "its labels, it answers otherwise"}
     ),

@@ -441,6 +441,15 @@ class WritesFiles(Protocol):
 
 
 @runtime_checkable
+class HoldsInFiles(Protocol):
+    """What a Task offers too, beside WritesFiles, whose files hold parts of an answer whole, such as a mask: where they
+    are written into a folder of the user's, the answer names the file in place of the part."""
+
+    in_files: Mapping[str, str]
+    """The suffix of the file that holds a part, by the part's name in an answer; an answer may lack some."""
+
+
+@runtime_checkable
 class DrawsAnswers(Protocol):
     """What a Task offers too whose answers are best seen on the input itself, such as boxes on a picture."""
 
@@ -455,7 +464,7 @@ class CollectsAnswers(Protocol):
 
     def collected(self, answers: Sequence[tuple[str, Mapping[str, Any]]]) -> Mapping[str, bytes]:
         """Contents by file name, of the (input, answer) of all inputs that could be read: written by `headstart predict
-        --out`."""
+        --out`. Parts of answers that files hold have the name of the file, see HoldsInFiles."""
 
 
 @runtime_checkable

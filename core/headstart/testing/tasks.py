@@ -23,6 +23,7 @@ from headstart.specs import (
     FitsTargets,
     Generates,
     HasAssets,
+    HoldsInFiles,
     JoinsTargets,
     KeepsTruth,
     Mix,
@@ -473,6 +474,9 @@ class TaskAnswered(TaskSubject):
             files = dict(task.files(answer)) if isinstance(task, WritesFiles) else {}
             odd = [name for name, data in files.items() if name[:1] != "." or not isinstance(data, bytes)]
             self._require(not odd, f"files gives {odd}", 'Give bytes by suffix, such as ".png".')
+            held = task.in_files if isinstance(task, HoldsInFiles) else {}
+            lost = [part for part, suffix in held.items() if part in answer and suffix not in files]
+            self._require(not lost, f"in_files names files for {lost} that `files` does not give", "Give or drop them.")
 
     def test_answers_are_drawn_on_their_sample(self) -> None:
         """Where it is a DrawsAnswers: bytes by suffix, the same each time, and the sample stays as it is."""
