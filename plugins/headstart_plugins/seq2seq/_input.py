@@ -131,9 +131,9 @@ class PiecesKind:
         parts = parts_that_fit(text, self._length - 1, lambda texts: [len(each) for each in encode(texts)])
         ids = [[*each[: self._length - 1], pieces.end] for each in encode(parts)]
         # Letters are counted, since many unknown ones beside each other are one piece.
-        if any(pieces.unknown in each for each in ids):
-            if pieces.unknown_letters(text) > MANY_UNKNOWN * len("".join(text.split())):
-                notes.append(UNKNOWN)
+        strange = pieces.unknown_letters(text) if any(pieces.unknown in each for each in ids) else 0
+        if strange > MANY_UNKNOWN * len("".join(text.split())):
+            notes.append(UNKNOWN)
         if len(ids) > 1:
             notes.append(f"longer than {self._length} pieces: split at sentences")
         return Sample(Parts(text, tuple(map(tuple, ids))), tuple(notes))
