@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from headstart.errors import REFUSED, HeadstartError
@@ -11,6 +11,20 @@ from headstart_cli.output import escape_on_stdout, print_json, print_table
 
 LAST = ("notes", REFUSED)
 """Columns that not every answer has."""
+
+
+def unranked_told(
+    answers: Iterable[Mapping[str, Any]], top_k: int, tell: Callable[[str], None]
+) -> Iterator[Mapping[str, Any]]:
+    """The answers; `tell` hears behind the last where several are asked for and none says which come next, as of a task
+    that finds all there is."""
+    has_some = is_ranked = False
+    for answer in answers:
+        has_some |= REFUSED not in answer
+        is_ranked |= "top_k" in answer
+        yield answer
+    if top_k > 1 and has_some and not is_ranked:
+        tell(f"note: --top-k {top_k} changes nothing: this run's task does not rank its answers")
 
 
 def print_as_table(answers: Iterable[Mapping[str, Any]]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from headstart.errors import HeadstartError
-from headstart_cli.answers import flatten, print_as_csv, tabulate
+from headstart_cli.answers import flatten, print_as_csv, tabulate, unranked_told
 from headstart_cli.runs import _lines
 
 
@@ -54,6 +54,20 @@ def csv_of(answers, top_k=1):
         patch.setattr(sys, "stdout", io.StringIO())
         print_as_csv(watched(), top_k)
         return [*printed, sys.stdout.getvalue()]
+
+
+def test_more_answers_than_a_task_ranks_are_told_to_be_no_more():
+    ranked, boxes, refused = {"prediction": "a", "top_k": []}, {"boxes": []}, {"error": "no picture"}
+    for answers, top_k, is_told in (
+        ([boxes, boxes], 3, True),
+        ([refused, boxes], 3, True),
+        ([boxes], 1, False),
+        ([ranked], 3, False),
+        ([refused], 3, False),
+    ):
+        told = []
+        assert list(unranked_told(answers, top_k, told.append)) == answers
+        assert (told == ["note: --top-k 3 changes nothing: this run's task does not rank its answers"]) is is_told
 
 
 def test_csv_has_each_answer_as_soon_as_it_is_there_below_columns_of_the_first():

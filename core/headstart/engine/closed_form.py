@@ -119,7 +119,7 @@ class ClosedFormPhase:
         found: Mapping[str, Any] = {}
         calibrated = context.task
         if self._place.is_last and isinstance(task, Calibrates):
-            found = found_by_calibrator(task, scored(chosen.solved, judged, losses))
+            found = found_by_calibrator(task, scored(chosen.solved, judged, losses), context.log.warn)
             calibrated = task.calibrated(found)
         before_refit: Mapping[str, Any] = {}
         if self._place.is_last and phase.refit:  # the refitted head has seen val, so that only this one tells of it

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 
 from headstart.engine.batch import concatenated, count_rows, take
-from headstart.errors import PluginError
-from headstart.specs import Batch, Calibrates, Evaluation, Facts, Generates, PoolsRows, Task, TrimsTargets
+from headstart.errors import PluginError, UsageError
+from headstart.specs import (
+    Batch,
+    Calibrates,
+    Evaluation,
+    Facts,
+    Generates,
+    PoolsRows,
+    ResamplesRows,
+    Task,
+    TellsWhatLacks,
+    TrimsTargets,
+)
 
 TOTALS = "totals"
 EVALUATOR = "evaluator."
@@ -107,6 +118,15 @@ class Scores:
         found: Evaluation = self._evaluator.result()
         return replace(found, metrics={**self._mean_loss(), **found.metrics})
 
+    def resampled(self) -> Mapping[str, np.ndarray]:
+        """What the evaluator says of resamples, see ResamplesRows. Raises UsageError where it does not."""
+        if not isinstance(self._evaluator, ResamplesRows):
+            raise UsageError(
+                f"{type(self._task).__name__} does not say how its scores vary from sample to sample",
+                hint="compare the intervals of two evaluations; its author can add `resampled`, see ResamplesRows",
+            )
+        return self._evaluator.resampled()
+
     def state(self) -> dict[str, np.ndarray]:
         """Of a running one, all that it knows, as arrays."""
         state = self._evaluator.state()
@@ -134,12 +154,16 @@ def scores_of(task: Task, batches: Iterable[ScoredRows], *, running: bool = Fals
     return scores
 
 
-def found_by_calibrator(task: Calibrates, batches: Iterable[ScoredRows]) -> Mapping[str, Any]:
-    """What the task's calibrator finds; it judges what is answered: records."""
+def found_by_calibrator(
+    task: Calibrates, batches: Iterable[ScoredRows], warn: Callable[[str], None]
+) -> Mapping[str, Any]:
+    """What the task's calibrator finds; it judges what is answered: records. `warn` hears what it does not find."""
     calibrator = task.calibrator()
     for rows in by_record(cast("Task", task), batches):
         calibrator.update(rows.targets, rows.outputs)
         del rows
+    if isinstance(calibrator, TellsWhatLacks) and (told := calibrator.lacking()):
+        warn(told)
     return calibrator.found()
 
 

@@ -63,7 +63,7 @@ class DetectionOptions:
         if self.threshold is not None and self.threshold < self.min_score:
             raise ValueError(
                 f"task.threshold={self.threshold} is below task.min_score={self.min_score}, and boxes below that are "
-                "never looked at; give a higher threshold, or a lower min_score"
+                "never looked at; give a higher threshold, or train with a lower task.min_score"
             )
 
 

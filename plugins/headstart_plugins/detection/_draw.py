@@ -40,20 +40,26 @@ def drawn_boxes(pixels: np.ndarray, boxes: Sequence[Mapping[str, Any]], classes:
     return stream.getvalue()
 
 
-def coco_results(answers: Sequence[tuple[str, Mapping[str, Any]]], classes: Sequence[str]) -> bytes:
-    """COCO's list of results: image_id, category_id, bbox (left, top, width, height in pixels) and score, and beside
-    them the file's name and the class's.
+def coco_files(
+    answers: Sequence[tuple[str, Mapping[str, Any]]], classes: Sequence[str], category_ids: Sequence[int] | None = None
+) -> dict[str, bytes]:
+    """`coco_results.json`, COCO's list of results: image_id, category_id, bbox (left, top, width, height in pixels) and
+    score, and beside them the file's name and the class's. `coco_categories.json`, what the ids mean: the lists
+    `images` and `categories` as COCO has them.
 
     Where the names of all files end in different whole numbers without their suffix, as those of COCO's own pictures,
-    these are the ids of the pictures; else they are numbered from 1. Classes are numbered from 1, in their order.
+    these are the ids of the pictures; else they are numbered from 1. Classes have their `category_ids`, which those of
+    published heads may have; else they are numbered from 1, in their order. Ids of other annotations are those that
+    have the same names there.
     """
     digits = [re.search(r"(\d+)$", PurePath(name).stem) for name, _ in answers]
     own = [int(found[1]) for found in digits if found]
     ids = own if len(set(own)) == len(answers) else range(1, len(answers) + 1)
+    numbers = dict(zip(classes, category_ids or range(1, len(classes) + 1), strict=True))
     results = [
         {
             "image_id": number,
-            "category_id": classes.index(each["class"]) + 1,
+            "category_id": numbers[each["class"]],
             "bbox": _width_and_height(each["box"]),
             "score": each["score"],
             "file_name": name,
@@ -62,7 +68,12 @@ def coco_results(answers: Sequence[tuple[str, Mapping[str, Any]]], classes: Sequ
         for number, (name, answer) in zip(ids, answers, strict=True)
         for each in answer["boxes"]
     ]
-    return (json.dumps(results, indent=1) + "\n").encode("utf-8")
+    meanings = {
+        "images": [{"id": number, "file_name": name} for number, (name, _) in zip(ids, answers, strict=True)],
+        "categories": [{"id": number, "name": name} for name, number in numbers.items()],
+    }
+    documents = {"coco_results.json": results, "coco_categories.json": meanings}
+    return {name: (json.dumps(document, indent=1) + "\n").encode("utf-8") for name, document in documents.items()}
 
 
 def _width_and_height(box: Sequence[float]) -> list[float]:

@@ -115,7 +115,7 @@ class Errors:
         np.add.at(confusions, (truth.classes[holders], found.classes[crossed]), 1)
         np.add.at(confusions[background], found.classes[invented], 1)
         np.add.at(confusions[:, background], truth.classes[missed], 1)
-        told = _Told(self.classes, found, truth, pictures)
+        told = _Told(self.classes, found, truth, pictures, self.limits)
         alarms = np.sort(wrong)[self._heaviest(found.scores[np.sort(wrong)])]
         misses = missed[self._heaviest(truth.areas[missed])]
         return replace(
@@ -156,6 +156,7 @@ class _Told:
     found: PlacedDetections
     truth: PlacedBoxes
     pictures: Sequence[Picture]
+    limits: np.ndarray
 
     def alarm(self, row: int) -> Error:
         """Of the detection `row`."""
@@ -181,8 +182,11 @@ class _Told:
         if shares.max(initial=0.0) > 0:
             best = int(np.argmax(shares))
             beside, overlap = self._detection(first + best), float(shares[best])
-            if overlap >= IOU_LIMITS[0]:
-                reason = "too unsure" if beside.label == self.classes[self.truth.classes[row]] else "another class"
+            if overlap >= IOU_LIMITS[0] and beside.label != self.classes[self.truth.classes[row]]:
+                reason = "another class"
+            elif overlap >= IOU_LIMITS[0]:
+                is_given = self.found.scores[first + best] >= self.limits[self.found.classes[first + best]]
+                reason = "found as another object" if is_given else "too unsure"
             elif overlap >= BESIDE:
                 reason = "badly placed"
         box = self._truth(row)

@@ -15,6 +15,8 @@ from headstart_plugins.detection._evaluate import BoxEvaluator
 from headstart_plugins.detection._grid import cells_of
 from headstart_plugins.detection._measures import score_limit
 
+UNTUNED = 0.3
+"""The threshold of answers as long as val has told none."""
 Find = Callable[[Batch, Sequence[Facts]], list[Detections]]
 """What is found in some pictures, of outputs and facts of them."""
 
@@ -49,8 +51,8 @@ class DetectionEvaluator:
 class ThresholdCalibrator:
     """Keeps what each box that would be answered matches, as the evaluator does."""
 
-    def __init__(self, classes: Sequence[str], limits: Limits, across: float) -> None:
-        self._classes, self._limits, self._across = tuple(classes), limits, across
+    def __init__(self, classes: Sequence[str], limits: Limits, across: float, *, is_chosen: bool = False) -> None:
+        self._classes, self._limits, self._across, self._is_chosen = tuple(classes), limits, across, is_chosen
         self._boxes = BoxEvaluator(self._classes, worst=0)
 
     def update(self, targets: Batch, outputs: Batch) -> None:
@@ -74,6 +76,15 @@ class ThresholdCalibrator:
         """
         limit = score_limit(self._boxes.matches, len(self._classes))
         return {} if limit is None else asdict(limit)
+
+    def lacking(self) -> str | None:
+        """See `headstart.specs.TellsWhatLacks`: that there is no threshold, unless the user has chosen one."""
+        if self._is_chosen or self.found():
+            return None
+        return (
+            "no box of val is found, so no threshold of answers could be chosen there: they have the boxes with a score"
+            f" of {UNTUNED} or more, which may be none; train longer, or ask for others by --set task.threshold=0.1"
+        )
 
 
 def truth_of(targets: Batch, row: int, classes: Sequence[str]) -> Boxes:

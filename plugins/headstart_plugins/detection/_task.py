@@ -19,11 +19,11 @@ from headstart_plugins._marks import Outline
 from headstart_plugins._picture_facts import as_shares, cropped_off, is_cropped, verify_facts
 from headstart_plugins.detection import MOST_BOXES, DetectionOptions
 from headstart_plugins.detection._decode import Limits, detections, one_a_thing
-from headstart_plugins.detection._draw import coco_results, drawn_boxes
+from headstart_plugins.detection._draw import coco_files, drawn_boxes
 from headstart_plugins.detection._grid import cells_of
 from headstart_plugins.detection._loss import LossWeights, detection_loss
 from headstart_plugins.detection._mix import join, outlines
-from headstart_plugins.detection._scored import DetectionEvaluator, ThresholdCalibrator
+from headstart_plugins.detection._scored import UNTUNED, DetectionEvaluator, ThresholdCalibrator
 from headstart_plugins.detection._taking_over import take_over
 from headstart_plugins.detection._tiles import CORNERS, TileMerger, merged_detections
 
@@ -34,8 +34,6 @@ PICTURES_OF_A_MOSAIC = 4
 ROOM = 64
 """Boxes of a mosaic that there is room for where the fullest picture has no more: the loss weighs each box against each
 cell, so that room costs time and memory."""
-UNTUNED = 0.3
-"""The threshold of answers as long as val has told none."""
 
 
 def build(request: TaskRequest) -> Detection:
@@ -55,6 +53,7 @@ def build(request: TaskRequest) -> Detection:
             threshold=_stored_threshold(stored) if options.threshold is None else options.threshold,
             voc=options.voc,
             across=options.across,
+            category_ids=_stored_ids(stored),
         )
     values: Sequence[Boxes] = request.targets or ()
     classes = tuple(sorted({name for value in values for name in value.classes}, key=natural_order))
@@ -105,6 +104,7 @@ class Detection:
     threshold: float | None = None
     voc: bool = False
     across: float = 1.0
+    category_ids: tuple[int, ...] | None = None
     primary_metric: str = "map"
     higher_is_better: bool = True
     lists_answers: ClassVar[bool] = True
@@ -128,12 +128,14 @@ class Detection:
         return ("class", "score", "left", "top", "right", "bottom")
 
     def labels(self) -> Mapping[str, Any]:
-        """The class names, in the order of the logits; most boxes, the input's size and the threshold once known."""
+        """The class names, in the order of the logits; most boxes; the input's size, the threshold, and the ids of the
+        classes in COCO's results, once known."""
         return {
             "classes": list(self.classes),
             "most": self.most,
             **({"size": list(self.size)} if self.size is not None else {}),
             **({"threshold": self.threshold} if self.threshold is not None else {}),
+            **({"category_ids": list(self.category_ids)} if self.category_ids is not None else {}),
         }
 
     def summary(self) -> Mapping[str, Any]:
@@ -299,7 +301,7 @@ class Detection:
 
     def calibrator(self) -> ThresholdCalibrator:
         """See Calibrates: collects how sure hits and misses are."""
-        return ThresholdCalibrator(self.classes, self.limits, self.across)
+        return ThresholdCalibrator(self.classes, self.limits, self.across, is_chosen=self.threshold is not None)
 
     def calibrated(self, found: Mapping[str, Any]) -> Detection:
         """See Calibrates: answers have the threshold that was found, unless the user has said one."""
@@ -311,8 +313,8 @@ class Detection:
         return {".png": drawn_boxes(sample.value, answer["boxes"], self.classes)}
 
     def collected(self, answers: Sequence[tuple[str, Mapping[str, Any]]]) -> Mapping[str, bytes]:
-        """See CollectsAnswers: all boxes in the form of COCO's results."""
-        return {"coco_results.json": coco_results(answers, self.classes)}
+        """See CollectsAnswers: all boxes in the form of COCO's results, and what their ids mean."""
+        return coco_files(answers, self.classes, self.category_ids)
 
     @property
     def _least_score(self) -> float:
@@ -325,6 +327,15 @@ def _whole_number(labels: Mapping[str, Any], name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise DataError(f"labels must hold `{name}`, a whole number from 1 on; received {str(value)[:80]!r}")
     return value
+
+
+def _stored_ids(labels: Mapping[str, Any]) -> tuple[int, ...] | None:
+    ids = labels.get("category_ids")
+    if ids is None:
+        return None
+    if not isinstance(ids, list | tuple) or len(ids) != len(labels["classes"]) or len({*map(str, ids)}) != len(ids):
+        raise DataError(f"labels must hold `category_ids`, another a class; received {str(ids)[:80]!r}")
+    return tuple(_whole_number({"category_ids": each}, "category_ids") for each in ids)
 
 
 def _stored_size(labels: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -40,6 +40,8 @@ CLASSES = (
     *("hair drier", "toothbrush"),
 )
 """COCO's 80 names of things, by the numbers of its categories: the order of the file's outputs."""
+LEFT_OUT = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
+"""Of COCO's categories, 1 to 90, those that its annotations do not have."""
 
 MOST = 100
 """Boxes of a picture that the published head has room for in training and scoring."""
@@ -76,7 +78,11 @@ def register_backbones() -> Iterable[BackboneSpec]:
             task="detection/detection",
             head="plain",
             load=f"{__name__}._weights:load_head",
-            labels={"classes": list(CLASSES), "most": MOST},
+            labels={
+                "classes": list(CLASSES),
+                "most": MOST,
+                "category_ids": [number for number in range(1, 91) if number not in LEFT_OUT],
+            },
             begins=True,
         ),
     )

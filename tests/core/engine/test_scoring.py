@@ -152,9 +152,13 @@ def test_a_task_is_calibrated_on_records_as_it_answers_them():
         def found(self):
             return {"records": len(seen)}
 
-    seen, logits = [], np.array([[1, 0], [3, 0], [0, 5]], np.float32)
+        def lacking(self):
+            return "no threshold"
+
+    seen, told, logits = [], [], np.array([[1, 0], [3, 0], [0, 5]], np.float32)
     rows = ScoredRows({}, {"logits": logits}, np.zeros(3), owners=np.array([4, 4, 6]))
-    assert found_by_calibrator(Task(), [rows.only(slice(0, 1)), rows.only(slice(1, 3))]) == {"records": 2}
+    assert found_by_calibrator(Task(), [rows.only(slice(0, 1)), rows.only(slice(1, 3))], told.append) == {"records": 2}
+    assert told == ["no threshold"]
     assert seen == [[2.0, 0.0], [0.0, 5.0]]
 
 

@@ -13,7 +13,7 @@ from headstart.specs import TaskRequest
 from headstart_plugins._boxes import Boxes
 from headstart_plugins.detection import DetectionOptions
 from headstart_plugins.detection._decode import one_a_thing, without_doubles
-from headstart_plugins.detection._draw import coco_results, drawn_boxes
+from headstart_plugins.detection._draw import coco_files, drawn_boxes
 from headstart_plugins.detection._grid import cells_of
 from headstart_plugins.detection._task import build
 
@@ -248,13 +248,32 @@ def test_the_threshold_of_answers_has_the_best_f1_on_val():
     assert examples.task(threshold=0.2).calibrated(found).threshold == 0.2
 
 
+def test_where_nothing_is_found_on_val_answers_are_told_to_have_no_threshold():
+    encoded = examples.task().encode([boxes([0, 0, 20, 20])], [examples.FACTS], ["a"])
+    for task, is_told in ((examples.task(), True), (examples.task(threshold=0.1), False)):
+        calibrator = task.calibrator()
+        calibrator.update(encoded, saying())
+        assert calibrator.found() == {}
+        assert ("--set task.threshold=" in (calibrator.lacking() or "")) is is_told
+
+
 def test_results_are_those_of_coco_and_pictures_have_their_boxes():
     answer = {"boxes": [{"class": "cow", "score": 0.5, "box": [10.0, 20.0, 30.0, 60.0]}]}
-    named = json.loads(coco_results([("a/000000000139.jpg", answer), ("b/000000000285.jpg", answer)], examples.CLASSES))
+
+    def results(names, category_ids=None):
+        files = coco_files(names, examples.CLASSES, category_ids)
+        return [json.loads(files[f"coco_{name}.json"]) for name in ("results", "categories")]
+
+    named, meant = results([("a/000000000139.jpg", answer), ("b/000000000285.jpg", answer)])
+    assert meant["categories"] == [{"id": number, "name": name} for number, name in enumerate(examples.CLASSES, 1)]
+    assert meant["images"][1] == {"id": 285, "file_name": "b/000000000285.jpg"}
     assert [each["image_id"] for each in named] == [139, 285]
     assert (named[0]["category_id"], named[0]["bbox"], named[0]["score"]) == (3, [10.0, 20.0, 20.0, 40.0], 0.5)
-    others = json.loads(coco_results([("a/1.jpg", {"boxes": []}), ("b/1.jpg", answer)], examples.CLASSES))
-    assert [each["image_id"] for each in others] == [2]
+    others, meant = results([("a/1.jpg", {"boxes": []}), ("b/1.jpg", answer)], (17, 18, 21))
+    assert [(each["image_id"], each["category_id"]) for each in others] == [(2, 21)]
+    assert [each["id"] for each in meant["images"]] == [1, 2]
+    assert [each["id"] for each in meant["categories"]] == [17, 18, 21]
+    assert examples.task(category_ids=(17, 18, 21)).labels()["category_ids"] == [17, 18, 21]
     picture = np.asarray(
         Image.open(io.BytesIO(drawn_boxes(np.zeros((80, 90, 3), np.uint8), answer["boxes"], examples.CLASSES)))
     )

@@ -270,6 +270,16 @@ def test_confusions_and_worst_errors_say_what_a_look_at_the_picture_says():
     assert report["per_class"]["c0"]["ap50"] == pytest.approx(1.0)
 
 
+def test_a_miss_beside_a_sure_detection_of_another_object_is_not_said_to_be_unsure():
+    truth = boxes([[0, 0, 100, 100], [0, 0, 100, 80], [300, 0, 400, 100]], [0, 0, 0])
+    found = detections([[0, 0, 100, 95], [300, 0, 400, 90]], [0.99, 0.2], [0, 0])
+    misses = evaluated([(truth, found)], 1, limits=0.3).result().report["worst_misses"]
+    assert [(each["beside"]["score"], each["reason"]) for each in misses] == [
+        (0.2, "too unsure"),
+        (0.99, "found as another object"),
+    ]
+
+
 def test_what_cannot_be_scored_is_refused_by_name():
     evaluator = BoxEvaluator(("cat", "dog"))
     with pytest.raises(DataError, match=r"a\.png: a box has the class 'c0'"):

@@ -133,7 +133,7 @@ def test_settings_of_an_answer_are_checked_before_any_is_given(run, picture):
         ("predict.tiles=64", "predict.tiles: unknown option"),
         ("predict.overlap=0.5", "there are no tiles"),
         ("task.threshold=2", "task.threshold: must be at most 1"),
-        ("task.threshold=0.04", "task.threshold=0.04 is below task.min_score=0.05"),
+        ("task.threshold=0.04", "never looked at; give a higher threshold, or train with a lower task.min_score"),
         (
             "task.voc=true",
             "takes predict.tile, predict.overlap, predict.lines, task.threshold, task.across and settings",

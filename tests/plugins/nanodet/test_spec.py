@@ -31,6 +31,9 @@ def test_its_head_answers_cocos_classes_in_cocos_order():
     assert len(set(CLASSES)) == 80
     places = {"person": 0, "motorcycle": 3, "cat": 15, "cup": 41, "chair": 56, "toothbrush": 79}
     assert {name: CLASSES.index(name) for name in places} == places
+    ids = dict(zip(CLASSES, head.labels["category_ids"], strict=True))
+    numbers = {"person": 1, "stop sign": 13, "cat": 17, "dog": 18, "backpack": 27, "chair": 62, "toothbrush": 90}
+    assert {name: ids[name] for name in numbers} == numbers
 
 
 @pytest.mark.parametrize(("head", "built"), [(None, "plain"), ("pyramid", "pyramid")])

@@ -257,7 +257,8 @@ class Trainer:
         task = self._context.task
         if not self._place.is_last or not isinstance(task, Calibrates):
             return {}
-        return self._val_batches(lambda size: found_by_calibrator(task, self._scored_val(size)))
+        warn = self._context.log.warn
+        return self._val_batches(lambda size: found_by_calibrator(task, self._scored_val(size), warn))
 
     # --- trials: the phase once for each rate factor, and what is made of them ---------------------------------------
 
