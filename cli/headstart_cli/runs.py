@@ -60,6 +60,15 @@ def evaluate(
     predictions: Annotated[
         Path | None, typer.Option("--predictions", metavar="FILE", help="Write every answer to this CSV file.")
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against",
+            metavar="RUN",
+            help="Another run of the same task: what the first scores above it on the same samples, with intervals of "
+            "resamples that are drawn for both alike.",
+        ),
+    ] = None,
     set_: Settings = None,
     as_json: AsJson = False,
     disable_plugin: DisablePlugins = None,
@@ -67,6 +76,12 @@ def evaluate(
 ) -> None:
     """Score a run's model: on its own held-out samples, or on other data."""
     opened = _open(run, disable_plugin)
+    if against is not None:
+        if predictions is not None:
+            raise UsageError("--predictions writes the answers of one run", hint="leave out --against")
+        other = _open(against, disable_plugin)
+        _print_beside(opened.beside(other, data, split=split, backend=backend, sets=set_ or ()).document, as_json)
+        return
     evaluation = opened.evaluate(data, split=split, backend=backend, predictions=predictions, sets=set_ or ())
     for level in ("warning", "note"):
         for message in evaluation.document[f"{level}s"]:
@@ -88,6 +103,30 @@ def evaluate(
         ]
         title = f"{name}: {evaluation.document['samples'][name]:,} samples, on {evaluation.document['backend']}"
         print_table(("metric", "value", "95 % interval"), rows, title=title)
+
+
+def _print_beside(document: Mapping[str, Any], as_json: bool) -> None:
+    """Print what one run scores above another."""
+    for level in ("warning", "note"):
+        for message in document[f"{level}s"]:
+            say(f"{level}: {message}")
+    if as_json:
+        print_json(dict(document))
+        return
+    rows = [
+        (
+            metric,
+            each["first"],
+            each["second"],
+            f"{each['difference']:+.4g}",
+            f"{each['interval'][0]:+.4g} to {each['interval'][1]:+.4g}",
+            f"{each['p_value']:.3f}",
+        )
+        for metric, each in document["differences"].items()
+    ]
+    ((name, count),) = document["samples"].items()
+    title = f"{name}: {count:,} samples, on {document['backend']}; above {document['against']}"
+    print_table(("metric", "value", "of the other", "difference", "95 % interval", "p"), rows, title=title)
 
 
 def predict(

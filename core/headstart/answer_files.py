@@ -18,7 +18,7 @@ from headstart.data.payloads import in_memory
 from headstart.documents import as_bytes, read_object
 from headstart.errors import REFUSED, DataError, UsageError
 from headstart.manifest import sha256
-from headstart.specs import CollectsAnswers, DrawsAnswers, InputKind, Stored, WritesFiles
+from headstart.specs import CollectsAnswers, DrawsAnswers, HoldsInFiles, InputKind, Stored, WritesFiles
 
 LISTING = ".headstart-answers.json"
 LARGEST_LISTING = 256 * 2**20
@@ -61,17 +61,22 @@ class AnswerFiles:
         if isinstance(self._task, CollectsAnswers):
             self._answers = [(each["input"], each) for each in answers if REFUSED not in each]
 
-    def write(self, place: int, answer: Mapping[str, Any]) -> None:
-        """Write those of the answer to the input at `place`. What is drawn on its input is drawn on what that reads as:
-        it is read again, so that the inputs of a batch need not be kept."""
+    def write(self, place: int, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Write those of the answer to the input at `place`, and give the answer, with the name of a file for each part
+        that the file holds. What is drawn on its input is drawn on what that reads as: it is read again, so that the
+        inputs of a batch need not be kept."""
         name, payload = self._inputs[place]
         files = dict(self._task.files(answer)) if isinstance(self._task, WritesFiles) else {}
         if isinstance(self._task, DrawsAnswers):
             files |= self._task.drawn(answer, self._kind.read(in_memory(payload), name))
         for suffix, content in files.items():
             self._write(f"{self._names[place]}{suffix}", content)
+        held = self._task.in_files if isinstance(self._task, HoldsInFiles) else {}
+        names = {part: f"{self._names[place]}{suffix}" for part, suffix in held.items() if suffix in files}
+        answer = {part: names.get(part, value) for part, value in answer.items()}
         if isinstance(self._task, CollectsAnswers):
             self._answers.append((name, answer))
+        return answer
 
     def write_together(self) -> None:
         """Write those of all answers so far."""

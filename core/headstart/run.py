@@ -19,7 +19,7 @@ from headstart.artefact import Artefact
 from headstart.asking import Asked, parsed, read_settings
 from headstart.backend import BackendChoice, activate, choose_backend, installed_backends
 from headstart.cache import open_cache
-from headstart.data.split_file import read_split
+from headstart.data.split_file import SPLITS, read_split
 from headstart.documents import plain, read_object
 from headstart.errors import REFUSED, DataError, HeadstartError, UsageError
 from headstart.eventlog import read_events
@@ -31,6 +31,7 @@ from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
 from headstart.runs import kept_scores
 from headstart.runs.answering import predictor_in
+from headstart.runs.beside import as_documents, differences
 from headstart.runs.curves import draw_svg
 from headstart.runs.evaluation import (
     Labelled,
@@ -41,6 +42,7 @@ from headstart.runs.evaluation import (
     score,
     score_in_tiles,
     score_once,
+    scores_over,
     write_kept,
 )
 from headstart.runs.folder import LARGEST_RESULT, RunFolder, finished_run
@@ -48,7 +50,7 @@ from headstart.runs.inputs import Inputs
 from headstart.runs.kept_scores import Scored
 from headstart.runs.lock import locked
 from headstart.runs.reporting import SampleView, open_reporters, replay, told_progress
-from headstart.runs.run_data import RunData
+from headstart.runs.run_data import ALL, RunData
 from headstart.shown import Shown, as_table
 from headstart.specs import (
     AUTO,
@@ -205,7 +207,8 @@ class Run(Shown):
         its `id`, its path as written or its place in the archive; `on_finding` hears what is to be said of it. It is
         read by the settings of the run's own dataset where that opens it, with those of `sets` above them, such as
         "dataset.folder=new". `texts` are texts even where a file is called so. With `out`, files that the task makes of
-        its answers are written into that folder, see `headstart.answer_files`.
+        its answers are written into that folder, see `headstart.answer_files`; what such a file holds whole, such as a
+        mask, is its name in the answer.
 
         `sets` also hold "predict.tile=640", which cuts larger inputs into tiles, or "predict.lines=true", by which the
         lines of a text file are inputs (see `headstart.asking`), and what the task lets a finished run be asked with,
@@ -244,9 +247,9 @@ class Run(Shown):
                     predictor = dataclasses.replace(predictor, sizes=predictor.sizes[-1:])
                 found = zip(left.places, ask(predictor, payloads), strict=True)
                 for number, (place, answer) in islice(enumerate(found), left.again, None):
-                    given = {"input": names[place], **answer}
                     if files is not None and REFUSED not in answer:
-                        files.write(place, answer)
+                        answer = files.write(place, answer)
+                    given = {"input": names[place], **answer}
                     if job is not None and left.is_written(number, answer):
                         job.write(given)
                     yield given
@@ -369,6 +372,62 @@ class Run(Shown):
             "primary_metric": primary_metric,
             "higher_is_better": higher_is_better,
             **documents(scored),
+            "warnings": [*lost, *(finding.message for finding in findings if finding.level == "warning")],
+            "notes": [finding.message for finding in findings if finding.level == "note"],
+        }
+        return Evaluation(plain(document))
+
+    def beside(
+        self,
+        other: Run,
+        data: str | None = None,
+        *,
+        split: str = "test",
+        backend: str | None = None,
+        sets: Sequence[str] = (),
+        on_progress: OnProgress | None = None,
+    ) -> Evaluation:
+        """What this run scores above the `other` on the same samples: those of a split of its own, or every labelled
+        row of other `data`. `differences` has of each metric both values, their difference, its 95 % interval over
+        1,000 resamples of the samples, drawn for both alike, and a p-value; see `headstart.runs.beside`.
+
+        Raises UsageError where the two learned different tasks, and where the task does not say how its scores vary
+        from sample to sample.
+        """
+        asked = read_settings(sets, self.artefact.task_spec)
+        names = [each.artefact.task_spec.name for each in (self, other)]
+        if names[0] != names[1]:
+            raise UsageError(
+                f"{self.path} learned {names[0]} and {other.path} {names[1]}: they share no metric",
+                hint="name two runs of one task",
+            )
+        if split == ALL:
+            raise UsageError("two runs are compared on one split", hint=f"--split {' or '.join(SPLITS)}")
+        choice = self._backend(backend)
+        activate(choice)
+        lost: list[str] = []
+        if data is None:
+            samples, findings = self.data.own(split, is_refitted=bool(self._result_if_sound.get("refit")))
+            others = samples
+            findings += tuple(other.data.learned_from(read_split(self.folder.split).only(split).rows))
+        else:
+            (samples, findings), (others, more) = (each.data.other(data, asked.data) for each in (self, other))
+            findings = tuple(dict.fromkeys((*findings, *more)))
+        found = []
+        for run, (each,) in ((self, samples), (other, others)):
+            artefact, count = run._asked(asked), len(each.payloads)
+            with predictor_in(artefact, AUTO, each.payloads, lost.append, count=count) as (predictor, _):
+                found.append(scores_over(predictor, each, on_progress=on_progress))
+        task = self.artefact.task
+        document = {
+            "run": str(self.path),
+            "against": str(other.path),
+            "backend": choice.name,
+            "data": data or self.recipe.data,
+            "samples": {each.split: len(each.keys) for each in samples},
+            "primary_metric": task.primary_metric,
+            "higher_is_better": task.higher_is_better,
+            "differences": as_documents(differences(*found)),
             "warnings": [*lost, *(finding.message for finding in findings if finding.level == "warning")],
             "notes": [finding.message for finding in findings if finding.level == "note"],
         }

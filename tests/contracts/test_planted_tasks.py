@@ -128,6 +128,8 @@ class Spells:
     def rows(self, answer):
         yield dict(answer)
 
+    in_files = {"number": ".txt"}
+
     def files(self, answer):
         return {".txt": str(answer["number"]).encode()}
 
@@ -167,6 +169,9 @@ class Right:
 
     def metrics(self):
         return {"right": float(self.sums[0] / self.sums[1])}
+
+    def resampled(self):
+        return {"right": np.full(7, self.metrics()["right"])}
 
     def result(self):
         return Evaluation(self.metrics(), {"right": (0.0, 1.0)}, {"rows": int(self.sums[1])})
@@ -281,6 +286,12 @@ ANSWERED_BUGS = {
     "a merge that forgets": (("self.sums += other.sums", "pass"), {CUTS: "merged of two, right is"}),
     "a result of its own": (("Evaluation(self.metrics(),", 'Evaluation({"right": 9.0},'), {RESULT: "right is 9"}),
     "an interval backwards": (("(0.0, 1.0)}", "(1.0, 0.0)}"), {RESULT: "do not run from low to high"}),
+    "resamples of another name": (('{"right": np.full', '{"left": np.full'), {RESULT: "gives left, no metric"}),
+    "resamples that are not finite": (("np.full(7, ", "np.full(7, np.nan * "), {RESULT: "that are not finite"}),
+    "resamples that depend on batches": (
+        ("np.full(7, ", "np.multiply(np.random.random(7), "),
+        {CUTS: "row by row, resamples of right are others"},
+    ),
     "a state that grows": (
         ('return {"sums": self.sums.copy()}', 'return {"sums": self.sums.copy(), "more": np.zeros(int(self.sums[1]))}'),
         {RUNNING: "its state takes .* bytes as rows come"},
@@ -294,6 +305,10 @@ ANSWERED_BUGS = {
         {ANSWERS: "a row has .'number'."},
     ),
     "a file without a suffix": (('{".txt"', '{"txt"'), {ANSWERS: r"files gives \['txt'\]"}),
+    "a part in a file that is not written": (
+        ('"number": ".txt"', '"number": ".png"'),
+        {ANSWERS: r"in_files names files for \['number'\] that `files` does not give"},
+    ),
     "a calibration that is lost": (
         ('largest, "scale": self.scale}', 'largest, "scale": 1.0}'), {ARTEFACT: "its labels, it answers otherwise"}
     ),

@@ -60,6 +60,35 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".txt"}
 
 
+class Held(Written):
+    """Whose files hold what it says: HoldsInFiles."""
+
+    def __init__(self):
+        self.in_files = {"says": ".txt", "drawn": ".png"}
+
+    def collected(self, answers):
+        return {"all.txt": "\n".join(answer["says"] for _, answer in answers).encode()}
+
+
+def test_an_answer_names_the_file_that_holds_a_part_of_it_and_keeps_all_others(tmp_path):
+    files = AnswerFiles(tmp_path, Held(), None, [(each, Path(each)) for each in ("a/p.png", "b/p.png")])
+    answers = [files.write(place, {"says": b"yes", "drawn": 3, "other": place}) for place in range(2)]
+    assert answers == [
+        {"says": "a-p.png.txt", "drawn": 3, "other": 0},  # of which it made no file
+        {"says": "b-p.png.txt", "drawn": 3, "other": 1},
+    ]
+    files.write_together()
+    assert contents(tmp_path) == {
+        "a-p.png.txt": b"yes",
+        "b-p.png.txt": b"yes",
+        "all.txt": b"a-p.png.txt\nb-p.png.txt",
+    }
+    resumed = AnswerFiles(tmp_path, Held(), None, [("a/p.png", Path("a/p.png"))], goes_on=True)
+    resumed.take_up([{"input": "a/p.png", "says": "a-p.png.txt"}])
+    resumed.write_together()
+    assert contents(tmp_path)["all.txt"] == b"a-p.png.txt"
+
+
 def test_what_we_wrote_is_replaced_and_what_the_user_has_changed_is_not(tmp_path):
     answered(tmp_path)
     answered(tmp_path, b"no")

@@ -144,3 +144,17 @@ def test_scores_with_more_rows_than_are_held_are_not_kept_and_all_rows_are_writt
     assert kinds() == []
     assert written[0].read_bytes() == written[1].read_bytes()
     assert len(written[0].read_bytes()) > 100
+
+
+def test_two_runs_are_compared_on_the_same_samples(finished, tmp_path):
+    run = finished.run
+    other = finished.copied(tmp_path / "other")
+    found = run.beside(other).document
+
+    assert found["against"] == str(other.path)
+    assert found["samples"] == run.evaluate().document["samples"]
+    accuracy = found["differences"]["accuracy"]
+    assert accuracy["first"] == accuracy["second"] == run.evaluate().document["metrics"]["test"]["accuracy"]
+    assert accuracy["difference"] == 0
+    with pytest.raises(UsageError, match="on one split"):
+        run.beside(other, split="all")

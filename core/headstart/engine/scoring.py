@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from headstart.engine.batch import concatenated, count_rows, take
-from headstart.errors import PluginError
+from headstart.errors import PluginError, UsageError
 from headstart.specs import (
     Batch,
     Calibrates,
@@ -18,6 +18,7 @@ from headstart.specs import (
     Facts,
     Generates,
     PoolsRows,
+    ResamplesRows,
     Task,
     TellsWhatLacks,
     TrimsTargets,
@@ -116,6 +117,15 @@ class Scores:
         """Everything that the evaluator has to say; its metrics are those of `metrics`."""
         found: Evaluation = self._evaluator.result()
         return replace(found, metrics={**self._mean_loss(), **found.metrics})
+
+    def resampled(self) -> Mapping[str, np.ndarray]:
+        """What the evaluator says of resamples, see ResamplesRows. Raises UsageError where it does not."""
+        if not isinstance(self._evaluator, ResamplesRows):
+            raise UsageError(
+                f"{type(self._task).__name__} does not say how its scores vary from sample to sample",
+                hint="compare the intervals of two evaluations; its author can add `resampled`, see ResamplesRows",
+            )
+        return self._evaluator.resampled()
 
     def state(self) -> dict[str, np.ndarray]:
         """Of a running one, all that it knows, as arrays."""

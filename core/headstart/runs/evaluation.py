@@ -26,7 +26,7 @@ from headstart.spans import span
 from headstart.specs import Evaluation, KeepsTruth, Phase, TargetKind, Task, WritesFiles
 
 if TYPE_CHECKING:
-    from headstart.engine.scoring import ScoredRows
+    from headstart.engine.scoring import ScoredRows, Scores
 
 OnProgress = Callable[[int, int], None]
 """Hears how many samples are answered, of how many."""
@@ -184,6 +184,17 @@ def score(
     Losses are those of `Task.loss` on the device, without what regularises. A record of several rows counts once.
     Raises DataError naming the key of a target that the task does not know.
     """
+    return scores_over(predictor, samples, predictions=predictions, on_progress=on_progress).result()
+
+
+def scores_over(
+    predictor: Predictor,
+    samples: Labelled,
+    *,
+    predictions: PredictionsFile | None = None,
+    on_progress: OnProgress | None = None,
+) -> Scores:
+    """As `score`, with what the result is made of."""
     from headstart.engine.scoring import ScoredRows, Scores, by_record
 
     task = predictor.task
@@ -204,7 +215,7 @@ def score(
             predictions.write(samples, answered, batch)
         done = answered.stop
         del batch, rows, values, records, scored, record, each  # or two batches of dense outputs are there at a time
-    return scores.result()
+    return scores
 
 
 def score_in_tiles(

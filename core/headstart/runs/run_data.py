@@ -156,10 +156,10 @@ class RunData:
             store = ArrayStore(scratch=Path(scratch))
             checked = prepare_unsplit(records, self.artefact.kind, self._targets, store=store)
         ordered = tuple(payloads[key] for key in checked.keys)
-        findings = (*checked.findings, *self._learned_from(checked.split.rows))
+        findings = (*checked.findings, *self.learned_from(checked.split.rows))
         return [Labelled("test", checked.keys, ordered, checked.values, self._targets)], findings
 
-    def _learned_from(self, rows: Sequence[SplitRow]) -> Iterator[Finding]:
+    def learned_from(self, rows: Sequence[SplitRow]) -> Iterator[Finding]:
         """A warning where contents of other data are those of train or val of the run, or of one it started from."""
         for folder, known in met_before(rows, self.path):
             which = "the run" if folder.path == self.path else f"{folder.path}, which the run started from,"

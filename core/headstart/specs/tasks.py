@@ -115,6 +115,16 @@ class Evaluator(Protocol):
         """Everything there is to say about the rows, for reports; a running evaluator may know the metrics alone."""
 
 
+@runtime_checkable
+class ResamplesRows(Protocol):
+    """What an Evaluator offers too that is not running, so that two models are compared on the same samples."""
+
+    def resampled(self) -> Mapping[str, np.ndarray]:
+        """Of some of the metrics, their values (resample,) float64 when as many rows as there are are drawn with
+        replacement. Which are drawn depends on their number alone, so that two evaluators of the same rows, in the same
+        order, are drawn together."""
+
+
 class RunningEvaluator(Evaluator, Protocol):
     """An evaluator whose size does not grow with the rows: what a checkpoint in the middle of an epoch holds."""
 
@@ -431,6 +441,15 @@ class WritesFiles(Protocol):
 
 
 @runtime_checkable
+class HoldsInFiles(Protocol):
+    """What a Task offers too, beside WritesFiles, whose files hold parts of an answer whole, such as a mask: where they
+    are written into a folder of the user's, the answer names the file in place of the part."""
+
+    in_files: Mapping[str, str]
+    """The suffix of the file that holds a part, by the part's name in an answer; an answer may lack some."""
+
+
+@runtime_checkable
 class DrawsAnswers(Protocol):
     """What a Task offers too whose answers are best seen on the input itself, such as boxes on a picture."""
 
@@ -445,7 +464,7 @@ class CollectsAnswers(Protocol):
 
     def collected(self, answers: Sequence[tuple[str, Mapping[str, Any]]]) -> Mapping[str, bytes]:
         """Contents by file name, of the (input, answer) of all inputs that could be read: written by `headstart predict
-        --out`."""
+        --out`. Parts of answers that files hold have the name of the file, see HoldsInFiles."""
 
 
 @runtime_checkable

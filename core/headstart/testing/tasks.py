@@ -23,11 +23,13 @@ from headstart.specs import (
     FitsTargets,
     Generates,
     HasAssets,
+    HoldsInFiles,
     JoinsTargets,
     KeepsTruth,
     Mix,
     MixesTargets,
     PoolsRows,
+    ResamplesRows,
     Sample,
     SolvesHead,
     Stage,
@@ -368,6 +370,8 @@ class TaskAnswered(TaskSubject):
 
     def test_any_cut_into_batches_gives_the_same_scores(self) -> None:
         """One batch, rows one by one, and merges in any grouping: equal metrics up to rounding, the same names."""
+        import numpy as np
+
         whole, count = self._scored([slice(None)]).metrics(), len(self._values())
         self._require(
             self._task().primary_metric in {*whole, "loss"},
@@ -384,13 +388,24 @@ class TaskAnswered(TaskSubject):
             metrics = found.metrics()
             self._require(metrics.keys() == whole.keys(), f"{name}, its metrics are {sorted(metrics)}", "Name all.")
             self._require_metrics(name, metrics, whole, change="Keep sums over rows, or the rows; divide at the end.")
+            for drawn, values in self._resampled(found).items():
+                same = np.allclose(
+                    values, self._resampled(self._scored([slice(None)]))[drawn], CLOSE, CLOSE, equal_nan=True
+                )
+                self._require(same, f"{name}, resamples of {drawn} are others", "Draw places of rows, in their order.")
 
     def test_its_result_is_an_evaluation(self) -> None:
         """The same metrics, intervals from low to high, and a report of plain values."""
+        import numpy as np
+
         evaluator = self._scored([slice(None)])
         result = evaluator.result()
         self._require(isinstance(result, Evaluation), f"result gives {type(result).__name__}", "Return Evaluation.")
         self._require_metrics("in its result", result.metrics, evaluator.metrics(), change="Give the same.")
+        drawn = self._resampled(evaluator)
+        self._require_none(drawn.keys() - result.metrics, "resampled gives {odd}, no metric", "Name metrics.")
+        sound = (values.ndim == 1 and np.isfinite(values).all() for values in drawn.values())
+        self._require(all(sound), "resampled gives numbers that are not finite, or not in one axis", "Draw rows.")
         odd = (name for name, (low, high) in result.intervals.items() if not low <= high)
         self._require_none(odd, "the intervals of {odd} do not run from low to high", "Swap their ends.")
         from headstart.documents import plain
@@ -459,6 +474,9 @@ class TaskAnswered(TaskSubject):
             files = dict(task.files(answer)) if isinstance(task, WritesFiles) else {}
             odd = [name for name, data in files.items() if name[:1] != "." or not isinstance(data, bytes)]
             self._require(not odd, f"files gives {odd}", 'Give bytes by suffix, such as ".png".')
+            held = task.in_files if isinstance(task, HoldsInFiles) else {}
+            lost = [part for part, suffix in held.items() if part in answer and suffix not in files]
+            self._require(not lost, f"in_files names files for {lost} that `files` does not give", "Give or drop them.")
 
     def test_answers_are_drawn_on_their_sample(self) -> None:
         """Where it is a DrawsAnswers: bytes by suffix, the same each time, and the sample stays as it is."""
@@ -643,6 +661,11 @@ class TaskAnswered(TaskSubject):
         for other in others:
             first.merge(other)
         return first
+
+    @staticmethod
+    def _resampled(evaluator: Any) -> Mapping[str, np.ndarray]:
+        """What it says of resamples; nothing where it does not offer that."""
+        return evaluator.resampled() if isinstance(evaluator, ResamplesRows) else {}
 
     def _feed(self, evaluator: Any, rows: slice, truth: Mapping[str, np.ndarray] = MappingProxyType({})) -> None:
         outputs, losses = self._final(), self._all_losses()

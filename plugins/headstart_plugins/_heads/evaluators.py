@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -21,6 +21,13 @@ def middle_95(values: np.ndarray) -> tuple[float, float]:
     """The 2.5 % and 97.5 % quantiles of `values` (resample,)."""
     low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
+
+
+def drawn_rows(count: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """RESAMPLES times `count` places (count,) below it, drawn with replacement: those of `resampled_sums`, too."""
+    random = np.random.default_rng(seed)
+    for _ in range(RESAMPLES):
+        yield random.integers(0, count, count)
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -98,7 +98,11 @@ class TranscriptionScores:
         rows = self.counts.rows
         if not len(rows):
             return {}
-        return {name: middle_95(values) for name, values in rates_of(resampled_sums(rows, seed)).items()}
+        return {name: middle_95(values) for name, values in self.resampled(seed).items()}
+
+    def resampled(self, seed: int = 0) -> dict[str, np.ndarray]:
+        """See `headstart.specs.ResamplesRows`. Raises ValueError of a running one."""
+        return rates_of(resampled_sums(self.counts.rows, seed))
 
     def report(self) -> dict[str, Any]:
         """Plain values: the `signature`, `clips`, those that are `right` and `empty`, steps of words and characters,

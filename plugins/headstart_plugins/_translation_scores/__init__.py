@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from headstart_plugins._translation_scores.paired import Compared, compared
 from headstart_plugins._translation_scores.sacre import TOKENIZERS, tokenizer_for
 from headstart_plugins._translation_scores.scores import TranslationScores
 
-__all__ = ["Compared", "TOKENIZERS", "TranslationScores", "compared", "tokenizer_for"]
+__all__ = ["TOKENIZERS", "TranslationScores", "tokenizer_for"]

@@ -85,7 +85,11 @@ class TranslationScores:
         rows = self.counts.rows
         if not len(rows):
             return {}
-        return {name: middle_95(values) for name, values in scored(resampled_sums(rows, seed)).items()}
+        return {name: middle_95(values) for name, values in self.resampled(seed).items()}
+
+    def resampled(self, seed: int = 0) -> dict[str, np.ndarray]:
+        """See `headstart.specs.ResamplesRows`. Raises ValueError of a running one."""
+        return scored(resampled_sums(self.counts.rows, seed))
 
     def report(self) -> dict[str, Any]:
         """Plain values: `signatures`, `sentences`, what BLEU is made of, what COUNTED says, and the sentences of the

@@ -74,6 +74,7 @@ class ClassificationEvaluator(Sums["Classification"]):
                 "gaps": np.zeros((2, count, BINS)),
             }
         super().__init__(task, sums)
+        self._pairs: list[np.ndarray] = []
 
     def update(self, targets: Batch, outputs: Batch, facts: Sequence[Facts], losses: np.ndarray) -> None:
         """See `headstart.specs.Evaluator`."""
@@ -88,12 +89,23 @@ class ClassificationEvaluator(Sums["Classification"]):
             sums["among_five"] += int(np.any(ranked == true[:, None], axis=1).sum())
         if self._running:
             return
+        self._pairs.append(np.stack([true, predicted], axis=1).astype(np.int32))
         np.add.at(sums["confusions"], (true, predicted), 1)
         for place, temperature in enumerate((1.0, self.task.temperature or 1.0)):
             scaled = logits.astype(np.float64) / temperature
             logs, sure = special.log_softmax(scaled, axis=1), special.softmax(scaled, axis=1).max(axis=1)
             np.add.at(sums["likelihoods"][place], true, -logs[np.arange(len(true)), true])
             np.add.at(sums["gaps"][place], (true, bins_of(sure)), sure - (predicted == true))
+
+    def merge(self, other: ClassificationEvaluator) -> None:
+        """See `headstart.specs.Evaluator`."""
+        super().merge(other)
+        self._pairs += other._pairs
+
+    def resampled(self) -> Mapping[str, np.ndarray]:
+        """See `headstart.specs.ResamplesRows`: of `accuracy`, `macro_f1` and `balanced_accuracy`."""
+        pairs = np.concatenate(self._pairs)
+        return _metrics.resampled(pairs[:, 0], pairs[:, 1], len(self.task.classes))
 
     def metrics(self) -> Mapping[str, float]:
         """`accuracy`; `macro_f1`, the mean F1 over the classes present or predicted, as scikit-learn's;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from PIL import Image, ImageDraw, ImageFont
 from headstart_plugins._heads.labels import shortest
 from headstart_plugins._overlay import overlaid
 from headstart_plugins.segmentation._palette import Palette
+
+IN_FILES = MappingProxyType({"mask": ".png", "sure": ".sure.png"})
+"""What files hold of an answer, see HoldsInFiles."""
 
 
 def answer_of(mask: np.ndarray, sure: np.ndarray | None, classes: Sequence[str]) -> dict[str, Any]:
@@ -34,11 +38,11 @@ def answer_of(mask: np.ndarray, sure: np.ndarray | None, classes: Sequence[str])
 
 def answer_files(answer: Mapping[str, Any], palette: Palette) -> dict[str, bytes]:
     """The mask as an indexed PNG in the colours of `palette`, and how sure its pixels are as a grey one, 255 for 1."""
-    files = {".png": palette.png(answer["mask"])}
+    files = {IN_FILES["mask"]: palette.png(answer["mask"])}
     if "sure" in answer:
         stream = io.BytesIO()
         Image.fromarray(answer["sure"]).save(stream, "PNG")
-        files[".sure.png"] = stream.getvalue()
+        files[IN_FILES["sure"]] = stream.getvalue()
     return files
 
 

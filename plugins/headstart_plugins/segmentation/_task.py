@@ -17,7 +17,7 @@ from headstart_plugins._marks import Overlay
 from headstart_plugins._mask import MOST_CLASSES, VOID, Mask
 from headstart_plugins._picture_facts import verify_facts
 from headstart_plugins.segmentation import SegmentationOptions
-from headstart_plugins.segmentation._answers import answer_files, answer_of, drawn_mask
+from headstart_plugins.segmentation._answers import IN_FILES, answer_files, answer_of, drawn_mask
 from headstart_plugins.segmentation._calibrate import Honesty, PixelCalibrator
 from headstart_plugins.segmentation._evaluate import MaskScores, majority
 from headstart_plugins.segmentation._head import LOGITS
@@ -66,7 +66,7 @@ def build(request: TaskRequest) -> Segmentation:
 @dataclass(frozen=True)
 class Segmentation:
     """A class of `palette` for every pixel; fulfils `headstart.specs.Task`, KeepsTruth, FitsTargets, TakesOverHead,
-    JoinsTargets, MarksTargets, MergesTiles, ListsAnswers, WritesFiles and DrawsAnswers.
+    JoinsTargets, MarksTargets, MergesTiles, ListsAnswers, WritesFiles, HoldsInFiles and DrawsAnswers.
 
     The one target is "mask" (batch, height, width) uint8, in pixels of the input, `size`: the place of the class of
     each, VOID where nothing is said and beyond the picture. The truth of a finished network is TRUTH, the same in
@@ -86,6 +86,7 @@ class Segmentation:
     primary_metric: str = "miou"
     higher_is_better: bool = True
     lists_answers: ClassVar[bool] = True
+    in_files: ClassVar[Mapping[str, str]] = IN_FILES
 
     @property
     def targets(self) -> Mapping[str, TensorSpec]:

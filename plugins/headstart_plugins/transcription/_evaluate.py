@@ -47,6 +47,10 @@ class TranscriptionEvaluator:
         """`wer`, `cer` and what the first is made of; none where nothing was generated."""
         return self._scores.metrics() if self._count else {}
 
+    def resampled(self) -> Mapping[str, np.ndarray]:
+        """See ResamplesRows."""
+        return self._scores.resampled() if self._count else {}
+
     def result(self) -> Evaluation:
         """With intervals of resampled clips, and the worst ones; `looped` are clips of which a loop was left out."""
         if not self._count:

@@ -57,6 +57,10 @@ class TranslationEvaluator:
         """`bleu` and `chrf`, 0 to 100; none where nothing was generated."""
         return self._scores.metrics() if self._count else {}
 
+    def resampled(self) -> Mapping[str, np.ndarray]:
+        """See ResamplesRows."""
+        return self._scores.resampled() if self._count else {}
+
     def result(self) -> Evaluation:
         """With intervals of resampled sentences, and the worst ones."""
         if not self._count:

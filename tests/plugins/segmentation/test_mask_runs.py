@@ -96,7 +96,10 @@ def test_predict_writes_masks_in_the_data_s_own_colours_and_overlays(run, pictur
     from headstart_figures import COLOURS
 
     file, mask = picture
-    (answer,) = run.predict([str(file)], out=tmp_path)
+    (named,) = run.predict([str(file)], out=tmp_path)
+    assert (named["mask"], named["sure"]) == ("seven.png", "seven.sure.png")
+    (answer,) = run.predict([str(file)])
+    assert named["classes"] == answer["classes"]
     names = {each.name for each in tmp_path.iterdir() if not each.name.startswith(".headstart")}
     assert names == {"seven.png", "seven.sure.png", "seven.overlay.png"}
     written = Image.open(tmp_path / "seven.png")
@@ -109,6 +112,14 @@ def test_predict_writes_masks_in_the_data_s_own_colours_and_overlays(run, pictur
     assert np.array_equal(plain["mask"], answer["mask"])
     (tiled,) = run.predict([str(file)], sets=["predict.tile=96", "predict.overlap=0.25"])
     assert (tiled["mask"] == mask)[2:].mean() > 0.7
+
+
+def test_lines_of_a_job_name_the_files_that_hold_masks(run, picture, tmp_path):
+    given = list(run.answers([str(picture[0])], out=tmp_path, jsonl=True))
+    (line,) = map(json.loads, (tmp_path / "answers.jsonl").read_text().splitlines())
+    assert [line] == given
+    assert line["mask"] == "seven.png"
+    assert (tmp_path / line["mask"]).is_file()
 
 
 def test_tiles_are_scored_by_the_whole_picture(run):
