@@ -190,8 +190,10 @@ def predict(
     if not inputs and not texts:
         raise UsageError("nothing to answer", hint="name files or folders, give --text TEXT, or - to read stdin")
     from headstart.answer_jobs import ANSWERS
+    from headstart.asking import verify_files_have_a_place
 
     opened = _open(run, disable_plugin)
+    verify_files_have_a_place(set_ or (), opened.artefact.task_spec, out)
     given = [line for each in inputs or () for line in (_lines() if each == STDIN else (each,))]
     kept = out / ANSWERS if out is not None and as_jsonl else None
     errors: list[str] = []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from headstart.errors import UsageError
@@ -102,6 +103,17 @@ def read_settings(sets: Sequence[str], task: TaskSpec) -> Asked:
         )
     parsed(task.options, values[TASK], TASK)
     return Asked(options, values[TASK], tuple(data))
+
+
+def verify_files_have_a_place(sets: Sequence[str], task: TaskSpec, folder: Path | None) -> None:
+    """Raises UsageError for a setting that asks for files where there is no folder for them."""
+    if folder is not None:
+        return
+    values = read_settings(sets, task).task
+    options = parsed(task.options, values, TASK)
+    for name in task.file_options:
+        if name in values and getattr(options, name):
+            raise UsageError(f"--set {PREDICT}.{name}: no folder is named for the files", hint="add --out DIR")
 
 
 _EXAMPLES = "such as predict.tile=640 or dataset.folder=DIR"

@@ -9,7 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from headstart.errors import HeadstartError
+from headstart.asking import verify_files_have_a_place
+from headstart.errors import HeadstartError, UsageError
+from headstart.registry import load_registry
 from headstart_cli.answers import flatten, print_as_csv, tabulate, unranked_told
 from headstart_cli.runs import _lines
 
@@ -39,6 +41,16 @@ def test_a_list_of_plain_values_is_one_column():
         [flatten(each) for each in [{"input": "a", "tokens": ["x", "y"]}, {"input": "b", "tokens": ["z"]}]]
     )
     assert (columns, rows) == (["input", "tokens"], [["a", ["x", "y"]], ["b", ["z"]]])
+
+
+def test_subtitles_are_refused_where_no_folder_is_named_for_them(tmp_path):
+    task = load_registry().get("tasks", "transcription")
+    for asked in ("predict.srt=true", "task.srt=true"):
+        with pytest.raises(UsageError, match=r"--set predict\.srt: no folder is named") as told:
+            verify_files_have_a_place([asked], task, None)
+        assert told.value.hint == "add --out DIR"
+        verify_files_have_a_place([asked], task, tmp_path)
+    verify_files_have_a_place(["predict.srt=false", "predict.beams=2"], task, None)
 
 
 def csv_of(answers, top_k=1):

@@ -231,6 +231,10 @@ BROKEN = {
         BACKBONE.replace("weights=()", "weights=(), gradient_options=('blur',)"),
         "gradient_options names 'blur', not one of its options",
     ),
+    "an option that asks for files, which no finished run can be asked for": (
+        TASK.replace("GIVEN", "file_options=('dropout',)"),
+        "PLUGIN/guess: file_options names dropout, not among its answer_options",
+    ),
     "one name where a list of options is due": (
         TASK.replace("GIVEN", "gradient_options='dropout'"),
         "PLUGIN/guess: gradient_options",

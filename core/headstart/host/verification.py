@@ -171,7 +171,9 @@ def _input_problems(spec: InputSpec) -> Iterable[str]:
 
 
 def _task_problems(spec: TaskSpec) -> Iterable[str]:
-    return _option_names(spec, "gradient_options", "answer_options")
+    yield from _option_names(spec, "gradient_options", "answer_options")
+    if odd := [name for name in spec.file_options if name not in spec.answer_options]:
+        yield f"file_options names {', '.join(odd)}, not among its answer_options"
 
 
 def _option_names(spec: Spec, *listed: str) -> Iterable[str]:

@@ -538,9 +538,10 @@ class TaskSpec(Spec):
     can fit, which have no numbers, and `gradient_options` the options that training by gradient alone reads: refused
     where all phases are in closed form. `batch_size` are the samples a step where the recipe says nothing, None: as of
     other tasks. `answer_options` are those that only decide what is answered of outputs: a finished run can be asked
-    with others. With `comes_trained` its heads are those of weights alone, and such a one is meant where the user names
-    no head. `targets` names the kind of targets that it learns; where the user names no
-    task, the `default` one of the data's kind is taken.
+    with others; `file_options`, flags among these, ask for files, which `headstart predict` writes with --out alone.
+    With `comes_trained` its heads are those of weights alone, and such a one is meant where the user names no head.
+    `targets` names the kind of targets that it learns; where the user names no task, the `default` one of the data's
+    kind is taken.
     """
 
     build: str
@@ -552,6 +553,7 @@ class TaskSpec(Spec):
     gradient_options: tuple[str, ...] = ()
     batch_size: int | None = None
     answer_options: tuple[str, ...] = ()
+    file_options: tuple[str, ...] = ()
     default: bool = False
     comes_trained: bool = False
     version: int = 1

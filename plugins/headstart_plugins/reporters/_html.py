@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from headstart.documents import FILE_NAMES, as_text
 from headstart.errors import HeadstartError
@@ -36,19 +36,35 @@ MOST_OF_A_WHOLE = 20_000
 """Characters of such a one: some texts are books."""
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """One wrong answer, and its sample where it can be shown: the data URI of an "image" or "audio", or a "text", and
-    the `whole` of that where it is cut. `drawn` is the data URI of a picture of a sound."""
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """One answer, and its sample where it can be shown: the data URI of an "image" or "audio", or a "text", and the
+    `whole` of that where it is cut. `drawn` is the data URI of a picture of a sound."""
 
     key: str
     target: str
     prediction: str
-    confidence: float
     kind: str = ""
     sample: str = ""
     whole: str = ""
     drawn: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake(Answered):
+    """A wrong answer."""
+
+    confidence: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transcript(Answered):
+    """What was understood of a recording, and its word error rate."""
+
+    wer: float
+
+
+One = TypeVar("One", bound=Answered)
 
 
 @dataclass(frozen=True)
@@ -80,29 +96,30 @@ def find_mistakes(run: RunView, limit: int, *, side: str = "test") -> Mistakes |
                 continue
             samples += 1
             if row["prediction"] != row["target"]:
-                wrong.append(Mistake(row["key"], row["target"], row["prediction"], float(row["confidence"])))
+                told = {name: row[name] for name in ("key", "target", "prediction")}
+                wrong.append(Mistake(**told, confidence=float(row["confidence"])))
     if not samples:
         return None
     shown = heapq.nsmallest(limit, wrong, key=lambda mistake: (-mistake.confidence, mistake.key))
     return Mistakes(tuple(with_sample(mistake, run) for mistake in shown), len(wrong), samples)
 
 
-def with_sample(mistake: Mistake, run: RunView) -> Mistake:
-    """The mistake with its sample, where the data is at hand and is a picture, a sound or a text."""
+def with_sample(answer: One, run: RunView) -> One:
+    """The answer with its sample, where the data is at hand and is a picture, a sound or a text."""
     try:
-        preview = run.preview(mistake.key)
+        preview = run.preview(answer.key)
     except (HeadstartError, OSError):
-        return mistake
+        return answer
     if preview is None:
-        return mistake
+        return answer
     kind = preview.media_type.partition("/")[0]
     if kind in ("image", "audio"):
-        drawn = _picture(mistake.key, run) if kind == "audio" else ""
-        return replace(mistake, kind=kind, sample=_data_uri(preview.media_type, preview.data), drawn=drawn)
+        drawn = _picture(answer.key, run) if kind == "audio" else ""
+        return replace(answer, kind=kind, sample=_data_uri(preview.media_type, preview.data), drawn=drawn)
     if preview.media_type.partition(";")[0] == "text/plain":
         sample, whole = _cut(preview.data.decode("utf-8", "replace"))
-        return replace(mistake, kind=kind, sample=sample, whole=whole)
-    return mistake
+        return replace(answer, kind=kind, sample=sample, whole=whole)
+    return answer
 
 
 def _picture(key: str, run: RunView) -> str:
@@ -216,6 +233,9 @@ def page(history: History, finished: RunFinished, run: RunView, *, options: Html
         marked=marked_pictures(report, options.mistakes, lambda key: _picture(key, run)),
         masked=masked_pictures(report, options.mistakes, lambda key: _picture(key, run)),
         sentences=sentences_of(report, options.mistakes),
+        transcripts=[with_sample(each, run) for each in transcripts_of(report, options.mistakes)],
+        misheard=misheard(report),
+        clips={name: report.get(name) for name in ("clips", "right", "looped", "signature")},
         signatures=report.get("signatures") or {},
         placeholders=report.get("placeholders") or {},
         unit=report.get("unit") or "samples",
@@ -236,6 +256,29 @@ def sentences_of(report: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
         {**{name: _cut(each[name])[0] for name in SENTENCE}, "chrf": each.get("chrf"), "key": str(each.get("key", ""))}
         for each in worst[:limit]
     ]
+
+
+TRANSCRIPT = ("key", "reference", "hypothesis", "wer")
+
+
+def transcripts_of(report: Mapping[str, Any], limit: int) -> list[Transcript]:
+    """The first `limit` clips that `report` has under `worst`; none where what it has there are no transcripts."""
+    worst: Sequence[Mapping[str, Any]] = report.get("worst") or ()
+    if not all(all(name in each for name in TRANSCRIPT) for each in worst):
+        return []
+    return [
+        Transcript(key=each["key"], target=each["reference"], prediction=each["hypothesis"], wer=each["wer"])
+        for each in worst[:limit]
+    ]
+
+
+def misheard(report: Mapping[str, Any]) -> list[tuple[str, str, int]]:
+    """Words of transcripts that most often go wrong, the commonest first: what was said, what was understood, one of
+    them empty where words are left out or made up, and how often."""
+    found = [(said, heard, times) for said, heard, times in report.get("confused") or ()]
+    found += [(said, "", times) for said, times in report.get("deleted") or ()]
+    found += [("", heard, times) for heard, times in report.get("inserted") or ()]
+    return sorted(found, key=lambda each: -each[2])[:MOST]
 
 
 def _scores(result: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -63,6 +63,7 @@ def register_tasks() -> Iterable[TaskSpec]:
             heads=(HEAD,),
             batch_size=8,
             answer_options=("beams", "longest", "form", "loops", "times", "srt"),
+            file_options=("srt",),
             gradient_options=("label_smoothing",),
             comes_trained=True,
         )
