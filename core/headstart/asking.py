@@ -40,7 +40,8 @@ class PredictOptions:
     )
     lines: bool = option(
         False,
-        "Each line of a text file is an input by itself, of texts; empty lines are none. Else a file is one text.",
+        "Each line of a text file, or of those in a folder, is an input by itself, of texts; empty lines are none. "
+        "Else a file is one text.",
     )
 
     def __post_init__(self) -> None:

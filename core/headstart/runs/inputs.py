@@ -87,8 +87,10 @@ class Inputs:
         return [(record.key, record.payload) for record in records.items]
 
     def _lines(self, raw: Any) -> list[tuple[Any, Any]]:
-        """The lines of a text file, each an input by itself; all else as `_expand` does."""
+        """The lines of a text file, or of each in a folder, each an input by itself; all else as `_expand` does."""
         path = Path(raw).expanduser() if isinstance(raw, str | Path) and looks_like_path(str(raw)) else None
+        if path is not None and path.is_dir() and (found := self.data.artefact.kind.find(path)):
+            return [pair for each in found for pair in self._lines(each)]
         if path is None or not path.is_file():
             return self._expand(raw)
         try:

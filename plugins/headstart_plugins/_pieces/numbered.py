@@ -49,6 +49,10 @@ class NumberedPieces:
             for begin, ids in zip(begins, inner.encode(rest), strict=True)
         ]
 
+    def unknown_letters(self, text: str) -> int:
+        """How many letters and other marks of a text no piece of the model has."""
+        return self._inner.unknown_letters(text)
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids up to the end, without padding and what the table does not have."""
         kept = []

@@ -69,6 +69,12 @@ class Pieces:
         found: list[list[int]] = self._model.encode(list(texts), num_threads=1)
         return found
 
+    def unknown_letters(self, text: str) -> int:
+        """How many letters and other marks of a text no piece has."""
+        (ids,), spelled = self.encode([text]), self._model.encode(text, out_type=str)
+        strange = [piece for each, piece in zip(ids, spelled, strict=True) if each == self.unknown]
+        return sum(letter not in " ▁\n" for piece in strange for letter in piece)
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids up to the end, without padding and ids that stand for nothing, as T5 has some."""
         kept = []

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from headstart.errors import UsageError
+from headstart_plugins._parallel.doubts import script_of
 
 TOKENIZERS = ("13a", "intl", "zh", "ja-mecab", "ko-mecab", "char", "none")
 """How BLEU finds tokens; of sacrebleu's, those that download nothing."""
-BY_LANGUAGE = {"zh": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}
+WITHOUT_SPACES = frozenset({"THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN"})
+FEW_KANA = 0.05
+"""The share of letters above which a text of East Asia is Japanese."""
 
 
-def tokenizer_for(language: str) -> str:
-    """The one of TOKENIZERS that sacrebleu takes for a target language such as "gl" or "zh_CN": "13a" for most, where
-    a sentence in Chinese would be a single token."""
-    return BY_LANGUAGE.get(language.lower().replace("_", "-").partition("-")[0], "13a")
+def tokenizer_for(texts: Sequence[str]) -> str:
+    """The one of TOKENIZERS that sacrebleu takes for the language of most of some texts, by its script: "13a" for most,
+    to which a sentence in Chinese would be a single token; "char" for others that put no space between words."""
+    scripts = Counter(script for text in texts if (script := script_of(text)) is not None)
+    script = scripts.most_common(1)[0][0] if scripts else ""
+    if script in WITHOUT_SPACES:
+        return "char"
+    if script != "EAST ASIAN":
+        return "13a"
+    letters = Counter(unicodedata.name(letter, "").partition(" ")[0] for text in texts for letter in text)
+    if letters["HANGUL"] > letters["CJK"]:
+        return "ko-mecab"
+    kana = letters["HIRAGANA"] + letters["KATAKANA"]
+    return "ja-mecab" if kana > FEW_KANA * (kana + letters["CJK"]) else "zh"
 
 
 class Sacre:

@@ -130,10 +130,12 @@ class PiecesKind:
 
         parts = parts_that_fit(text, self._length - 1, lambda texts: [len(each) for each in encode(texts)])
         ids = [[*each[: self._length - 1], pieces.end] for each in encode(parts)]
-        if sum(each.count(pieces.unknown) for each in ids) > MANY_UNKNOWN * sum(map(len, ids)):
+        # Letters are counted, since many unknown ones beside each other are one piece.
+        strange = pieces.unknown_letters(text) if any(pieces.unknown in each for each in ids) else 0
+        if strange > MANY_UNKNOWN * len("".join(text.split())):
             notes.append(UNKNOWN)
         if len(ids) > 1:
-            notes.append(f"longer than {self._length} pieces: split at sentences, and not learned from")
+            notes.append(f"longer than {self._length} pieces: split at sentences")
         return Sample(Parts(text, tuple(map(tuple, ids))), tuple(notes))
 
     def prepare(self, sample: Sample) -> Prepared:

@@ -38,11 +38,13 @@ UNKNOWN = "warning: mostly of tokens that these weights do not know"
 
 @dataclass(frozen=True)
 class Tokens:
-    """A text as read: itself (a pair one below the other), and the ids and types (time,) int32 of its tokens."""
+    """A text as read: itself (a pair one below the other), the ids and types (time,) int32 of its tokens, and whether
+    its end was cut off."""
 
     text: str
     ids: np.ndarray
     types: np.ndarray
+    is_cut: bool = False
 
 
 def build(request: InputRequest) -> TextKind:
@@ -114,10 +116,12 @@ class TextKind:
         if not ids:  # a tokenizer without special tokens, such as GPT-2's
             ids, types = [known.end], [0]
         text = first if second is None else f"{first}\n{second}"
-        return Sample(Tokens(text, np.array(ids, np.int32), np.array(types, np.int32)), tuple(notes))
+        is_cut = bool(found.overflowing)
+        return Sample(Tokens(text, np.array(ids, np.int32), np.array(types, np.int32), is_cut), tuple(notes))
 
     def prepare(self, sample: Sample) -> Prepared:
-        """The tokens, padded with zeros."""
+        """The tokens, padded with zeros. Facts: `text`, as far as it is shown, how many `tokens`, and `cut` where the
+        end was."""
         tokens: Tokens = sample.value
         count = len(tokens.ids)
         missing = self._length - count
@@ -126,7 +130,8 @@ class TextKind:
             "types": np.pad(tokens.types, (0, missing)),
             "mask": np.arange(self._length) < count,
         }
-        return Prepared(tensors, {"text": tokens.text[:MOST_SHOWN], "tokens": count}, count)
+        cut = {"cut": True} if tokens.is_cut else {}
+        return Prepared(tensors, {"text": tokens.text[:MOST_SHOWN], "tokens": count, **cut}, count)
 
     def steps(self, prepared: Prepared) -> Sequence[str]:
         """Each token alone, as its tokenizer writes it: `play`, `##ing`."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NAME = "translation/translation"
 FREEZABLE = ("embeddings", "self_attention", "cross_attention", "feed_forward", "norms")
 """Parts of a decoder that can stay as they are."""
-ANSWERING = ("beams", "length_penalty", "answers", "longest")
+ANSWERING = ("beams", "length_penalty", "answers", "longest", "tokenize")
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from headstart.specs import (
 )
 from headstart_plugins._heads.loss_alone import LossAlone
 from headstart_plugins._sequences import DecoderConfig, lengths_up_to
+from headstart_plugins._translation_scores import tokenizer_for
 from headstart_plugins.translation import TranslationOptions
 from headstart_plugins.translation import _vocabulary as vocabularies
 from headstart_plugins.translation._evaluate import TranslationEvaluator
@@ -229,7 +230,17 @@ class Translation:
     def findings(
         self, values: Sequence[str], facts: Sequence[Facts], keys: Sequence[str], *, mixes: bool
     ) -> Iterable[Finding]:
-        """See TellsOfTargets: targets that are cut, and letters that the vocabulary does not know."""
+        """See TellsOfTargets: texts without targets of their own, sources and targets that are cut, letters that the
+        vocabulary does not know, and words that BLEU would not find."""
+        for fact_name, least, what in (
+            ("parts", 2, "are split at sentences: nobody knows which part says what, so that none of them is learned"),
+            ("cut", 1, "are cut by this backbone, and their whole targets are learned"),
+        ):
+            told = [key for key, fact in zip(keys, facts, strict=True) if fact.get(fact_name, 0) >= least]
+            if told:
+                message = f"{len(told)} of {len(values)} texts {what}: {in_line(told)}"
+                hint = "--max-tokens with a larger number, as far as the weights take it, or shorter texts"
+                yield Finding("warning", message, len(told), hint, tuple(told))
         most, cut, unknown = self._tokens.most, [], []
         strange = self.vocabulary.pieces.index("<unk>") if "<unk>" in self.vocabulary.pieces else -1
         for start in range(0, len(values), 256):
@@ -242,6 +253,12 @@ class Translation:
         if cut:
             message = f"{len(cut)} of {len(values)} targets have more than {most} pieces and are cut: {in_line(cut)}"
             yield Finding("warning", message, len(cut), f"--set task.most={2 * most}", tuple(cut))
+        suits = tokenizer_for(values)
+        if self.options.tokenize == "13a" and suits != "13a":
+            message = (
+                "BLEU by task.tokenize=13a finds words by their spaces, which these targets lack, or use otherwise"
+            )
+            yield Finding("warning", message, len(values), f"--set task.tokenize={suits}, in `evaluate` too")
         if unknown:
             message = (
                 f"{len(unknown)} of {len(values)} targets have letters that the vocabulary does not know, and that are "

@@ -79,11 +79,27 @@ def test_any_cut_and_any_merge_gives_what_sacrebleu_gives_at_once(cut):
 
 def test_chinese_is_a_single_token_unless_its_own_tokenizer_finds_characters():
     hypotheses, references = ["我爱北京的天气。", "他 在 家"], ["我爱北京天气。", "他在家里"]
-    assert of(hypotheses, references, tokenize=tokenizer_for("zh_CN")).metrics() == by_sacrebleu(
+    assert of(hypotheses, references, tokenize=tokenizer_for(references)).metrics() == by_sacrebleu(
         hypotheses, references, tokenize="zh"
     )
     assert of(hypotheses, references, tokenize="zh").metrics()["bleu"] > 40
-    assert of(hypotheses, references, tokenize=tokenizer_for("gl")).metrics()["bleu"] == 0
+    assert of(hypotheses, references, tokenize="13a").metrics()["bleu"] == 0
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["Abrir o ficheiro", "保存表格"], "13a"),
+        (["保存表格", "删除此行", "Open the PDF"], "zh"),
+        (["ファイルを開く", "表を保存する"], "ja-mecab"),
+        (["파일을 엽니다", "표를 저장합니다"], "ko-mecab"),
+        (["เปิดไฟล์", "บันทึกตาราง"], "char"),
+        (["Открыть файл", "12"], "13a"),
+        (["", "12"], "13a"),
+    ],
+)
+def test_the_tokenizer_that_suits_is_told_by_the_script(texts, expected):
+    assert tokenizer_for(texts) == expected
 
 
 def test_signatures_are_those_of_sacrebleu():

@@ -120,6 +120,9 @@ def test_lines_of_a_file_are_texts_where_that_is_asked_for(parent, tmp_path):
     run = Run.load(parent.path)
     found = list(run.answers([file], sets=["predict.lines=true"]))
     assert [each["input"] for each in found] == ["Open the file now", "Save a table here"]
+    (tmp_path / "more.txt").write_text("Close the window\n", encoding="utf-8")
+    among = run.answers([tmp_path], sets=["predict.lines=true"])
+    assert [each["input"] for each in among] == ["Open the file now", "Save a table here", "Close the window"]
     alone = run.predict(texts=["Open the file now", "Save a table here"])
     assert [each["translation"] for each in found] == [each["translation"] for each in alone]
 

@@ -55,6 +55,22 @@ def test_long_targets_are_cut_and_that_is_told(task):
     assert "1 of 2 targets have more than 16 pieces and are cut: long" in told.message
 
 
+def test_texts_that_are_split_or_cut_are_told(task):
+    facts = [{"part": 0, "parts": 3}, {"cut": True}, {"tokens": 3}]
+    split, cut = task.findings(["Abrir"] * 3, facts, ["a", "b", "c"], mixes=False)
+    assert (split.level, split.cases, cut.level, cut.cases) == ("warning", ("a",), "warning", ("b",))
+    assert "1 of 3 texts are split" in split.message
+    assert "none of them is learned" in split.message
+    assert "their whole targets are learned" in cut.message
+
+
+def test_targets_without_spaces_are_told_how_bleu_finds_their_words(task):
+    told = [*task.findings(["保存表格", "删除此行"], [{}, {}], ["a", "b"], mixes=False)]
+    assert [each.hint for each in told if "13a" in each.message] == ["--set task.tokenize=zh, in `evaluate` too"]
+    chosen = replace(task, options=replace(task.options, tokenize="zh"))
+    assert not any("13a" in each.message for each in chosen.findings(["保存表格"], [{}], ["a"], mixes=False))
+
+
 def test_letters_that_cannot_be_answered_are_told(task):
     (told,) = task.findings(["Abrir", "ж"], [{}, {}], ["known", "strange"], mixes=False)
     assert "letters that the vocabulary does not know" in told.message
