@@ -49,13 +49,13 @@ def compare(
         ),
     ] = None,
     seeds: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--seeds",
             metavar="N|SEED,...",
-            help="How many, from 0 on, or which: of weights, order, and which share of train learns.",
+            help="How many, from 0 on, or which: of weights, order, and which share of train learns. Default: 3.",
         ),
-    ] = "3",
+    ] = None,
     fractions: Annotated[
         str | None,
         typer.Option(
@@ -118,7 +118,7 @@ def compare(
             recipe=recipe,
             backbones=tuple(backbone or ()),
             strategies=tuple(strategy or ()),
-            seeds=_seeds(seeds),
+            seeds=None if seeds is None else _seeds(seeds),
             fractions=None if fractions is None else _shares(fractions),
             epochs=epochs,
             out=out,

@@ -17,6 +17,7 @@ from headstart_cli.recipe_flags import ImageSize, InputFlags, flags_of
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from headstart.transfer.ranking.candidates import Absent
     from headstart.transfer.ranking.jobs import Ranking
     from headstart.transfer.ranking.rows import Row
 
@@ -240,12 +241,19 @@ def _show(ranking: Ranking, page: str) -> None:
     print_text(f"why:         {ranking.reason}")
     looked = ranking.samples["train"] + ranking.samples["val"]
     print_text(f"looked at:   {looked} records of train and val; the {ranking.samples['test']} of test were not")
-    if ranking.absent:
-        names = [each.name for each in ranking.absent if each.get]
-        if names:
-            shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-            print_text(f"not here:    {shown}; `headstart weights get NAME` brings one")
+    _show_absent(ranking.absent)
     print_text(f"report:      {page}")
     for finding in ranking.findings:
         if finding.level == "warning":
             say(finding.message)
+
+
+def _show_absent(absent: Sequence[Absent]) -> None:
+    """What is not ranked: with the command that brings it, or why."""
+    names = [each.name for each in absent if each.get]
+    if names:
+        shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+        print_text(f"not here:    {shown}; `headstart weights get NAME` brings one")
+    for each in absent:
+        if not each.get:
+            print_text(f"left out:    {each.name}: {each.reason}")

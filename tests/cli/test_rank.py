@@ -4,7 +4,11 @@ import json
 
 import pytest
 
+from headstart.registry import load_registry
+from headstart.transfer.ranking.candidates import Absent
+from headstart.transfer.ranking.jobs import Ranking
 from headstart_cli.main import run_arguments
+from headstart_cli.rank import _show
 
 SLOW_ON_JAX = True
 SMALL = ("digits", "--backbone", "small/net", "--limit", "90")
@@ -60,6 +64,18 @@ def test_what_cannot_be_ranked_is_refused_by_name(headstart, tmp_path, flags, co
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_the_table_lists_what_is_left_out_and_why(capsys):
+    """A run that is broken, and a network that the backend refuses, have no command that brings them."""
+    registry = load_registry()
+    absent = (Absent("some/net", "not here", "headstart weights get some/net"), Absent("runs/broken", "it is damaged"))
+    by = registry.get("scores", "probe")
+    samples = {"train": 5, "val": 2, "test": 3}
+    _show(Ranking("made", "torch", "classification", by, (by,), (), absent, samples, None, "none", None), "page.html")
+    said = capsys.readouterr().out
+    assert "not here:    some/net; `headstart weights get NAME` brings one" in said
+    assert "left out:    runs/broken: it is damaged" in said
 
 
 def test_a_folder_that_holds_other_things_is_left_alone(headstart, tmp_path):

@@ -153,6 +153,9 @@ class Scale:
     def found(self):
         return {"scale": self.scale}
 
+    def lacking(self):
+        return None
+
 
 @dataclass
 class Right:
@@ -308,6 +311,9 @@ ANSWERED_BUGS = {
     ),
     "a calibration that is lost": (
         ('largest, "scale": self.scale}', 'largest, "scale": 1.0}'), {ARTEFACT: "its labels, it answers otherwise"}
+    ),
+    "a calibrator that says no whole sentence of what it lacks": (
+        ("        return None\n\n\n@dataclass", "        return 2\n\n\n@dataclass"), {ARTEFACT: r"lacking\(\) is 2"}
     ),
     "a head that is not taken over": (
         ("dict(learned), kept", "dict(first), kept"), {TAKEN: "are not what was learned"}

@@ -27,6 +27,7 @@ from headstart_plugins._heads.labels import (
 )
 from headstart_plugins._heads.logistic import Softmax, Weights
 from headstart_plugins._heads.task import RIDGE, blend
+from headstart_plugins._wilson import wilson_interval
 from headstart_plugins.classification import ClassificationOptions, _metrics
 from headstart_plugins.classification._balance import Balance, stored_counts
 from headstart_plugins.classification._solve import choose_ridge
@@ -137,7 +138,7 @@ class ClassificationEvaluator(Sums["Classification"]):
         for place, when in enumerate(("before", "after")):  # without the temperature, and with it
             calibration["ece"][when] = float(np.abs(self._weighed(self.sums["gaps"][place].T)).sum())
             calibration["nll"][when] = float(self._weighed(self.sums["likelihoods"][place]))
-        accuracy = _metrics.wilson_interval(int(np.trace(counts)), int(counts.sum()))
+        accuracy = wilson_interval(np.trace(counts) / counts.sum(), int(counts.sum()))
         return Evaluation(
             metrics=self.metrics(),
             intervals={"accuracy": accuracy, **_metrics.bootstrap_intervals(counts)},

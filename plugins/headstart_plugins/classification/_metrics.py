@@ -7,8 +7,6 @@ from scipy import special
 
 from headstart_plugins._heads.evaluators import RESAMPLES, drawn_rows, f1_scores, middle_95, ratio
 
-NORMAL_95 = 1.959963984540054
-"""The 97.5 % quantile of the standard normal distribution."""
 TOP5_FROM = 6
 """top5_accuracy says something only where there are at least this many classes."""
 
@@ -19,14 +17,6 @@ def mean_loss(targets: np.ndarray, logits: np.ndarray, weights: np.ndarray | Non
     log_probability = special.log_softmax(logits.astype(np.float64), axis=1)
     losses = -log_probability[np.arange(len(targets)), targets]
     return float(losses.mean() if weights is None else np.average(losses, weights=weights))
-
-
-def wilson_interval(hits: int, total: int) -> tuple[float, float]:
-    """95 % score interval for a share of `hits` among `total` > 0 (Wilson 1927, JASA 22:209-212)."""
-    share, z2 = hits / total, NORMAL_95**2
-    centre = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = NORMAL_95 / (1 + z2 / total) * np.sqrt(share * (1 - share) / total + z2 / (4 * total**2))
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
 
 
 def bootstrap_intervals(counts: np.ndarray, seed: int = 0) -> dict[str, tuple[float, float]]:

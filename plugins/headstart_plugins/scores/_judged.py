@@ -6,6 +6,7 @@ import numpy as np
 
 from headstart.errors import DataError
 from headstart.specs import Observed, Scored
+from headstart_plugins._wilson import wilson_interval
 from headstart_plugins.scores import CLASSES
 
 
@@ -13,13 +14,15 @@ def judged(observed: Observed, asked: np.ndarray, answers: np.ndarray) -> Scored
     """The score of `answers` (record, output) about the records `asked` (record,) int64: the largest one is the class
     that is answered; of numbers R squared against their mean, the mean over outputs.
 
-    Resampled by weighing the records that were asked, with what answers them as it is.
+    Resampled by weighing the records that were asked, with what answers them as it is. The interval of an accuracy is
+    that of as many records as there are groups: where all answers are right, no weights spread them.
     """
     weights = np.vstack([np.ones(len(asked)), observed.weights[:, asked]])
     weights /= weights.sum(axis=1, keepdims=True)
     if observed.form == CLASSES:
         right = answers.argmax(axis=1) == observed.targets[asked]
-        return Scored(float(right.mean()), weights[1:] @ right)
+        share, groups = float(right.mean()), len(np.unique(observed.groups[asked]))
+        return Scored(share, weights[1:] @ right, wilson_interval(share, groups))
     true = observed.targets[asked]
     errors = weights @ (true - answers) ** 2
     spread = weights @ true**2 - (weights @ true) ** 2

@@ -101,6 +101,7 @@ def test_intervals_end_at_the_bounds_of_a_score_and_numbers_that_are_none_are_th
     found = with_interval(Scored(0.99, np.random.default_rng(0).normal(0.9, 0.05, 60)), probe, registry)
     assert found.interval[1] == 1.0
     assert 0.85 < found.interval[0] < 0.95
+    assert with_interval(Scored(1.0, np.ones(60), (0.8, 1.0)), probe, registry).interval == (0.8, 1.0)
     with pytest.raises(PluginError, match="gave nan for finite features"):
         with_interval(Scored(float("nan"), np.zeros(60)), probe, registry)
 

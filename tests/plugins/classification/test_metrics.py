@@ -51,25 +51,6 @@ def test_absent_classes_count_as_scikit_learn_counts_them():
     assert described["d"] == {"precision": None, "recall": None, "f1": None, "support": 0}
 
 
-@pytest.mark.parametrize(
-    ("hits", "total", "low", "high"),
-    [  # Newcombe 1998, Statistics in Medicine 17:857-872, table I, method 3
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0000, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-    ],
-)
-def test_wilson_intervals_equal_published_values(hits, total, low, high):
-    assert _metrics.wilson_interval(hits, total) == pytest.approx((low, high), abs=5e-5)
-
-
-def test_a_perfect_score_has_a_wilson_interval_that_ends_at_one():
-    low, high = _metrics.wilson_interval(40, 40)
-    assert high == 1.0
-    assert low == pytest.approx(40 / (40 + 1.959964**2))
-
-
 def test_bootstrap_intervals_cover_the_true_value_about_95_times_in_100():
     recall, size, random = np.array([0.9, 0.6, 0.75]), 80, np.random.default_rng(7)
     covered = 0

@@ -157,6 +157,20 @@ def test_records_of_one_group_do_not_answer_for_each_other(name):
     assert kept < 0.6
 
 
+@pytest.mark.parametrize("name", ["probe", "knn"])
+def test_an_accuracy_of_one_has_the_interval_of_as_many_hits_as_groups(name):
+    """Of 20 of 20: 0.839 to 1 (Newcombe 1998)."""
+    classes = np.repeat([0, 1], 20)
+    features = np.random.default_rng(0).standard_normal((40, 4)).astype(np.float32)
+    features[:, 0] += 40 * classes
+    found = measured(name, observed(features, classes, groups=np.arange(40) // 2))
+    assert found.value == 1.0
+    assert found.interval == pytest.approx((1 - 0.1611, 1.0), abs=5e-5)
+    chance = measured(name, observed(features, np.arange(40) % 10))
+    low, high = chance.interval
+    assert 0 <= low <= chance.value <= high < 0.4
+
+
 def test_n_leep_prefers_features_in_which_classes_are_clusters():
     features, classes, _, _ = made("more records")
     good = measured("n_leep", observed(features, classes)).value

@@ -473,5 +473,5 @@ def _headline(reader: _Reader, better: Sequence[Claim]) -> str:
         bound = f"{labels.bound} " if labels.bound else ""
         parts.append(f"saves {bound}{_times(labels.ratio)} the labels ({labels.arm})")
     if metric is not None:
-        parts.append(f"is worth {amount(metric.difference.mean, reader.unit)} on all labels ({metric.arm})")
+        parts.append(f"is worth {amount(metric.difference.mean, reader.unit)} on {reader.design.whole} ({metric.arm})")
     return f"transfer {' and '.join(parts)}" if parts else ""

@@ -91,6 +91,11 @@ class Design:
         """The largest fraction."""
         return self.fractions[-1]
 
+    @property
+    def whole(self) -> str:
+        """The largest fraction in words."""
+        return labels_of(self.all_labels)
+
     def arm(self, name: str) -> Arm:
         """The arm of this name."""
         return next(arm for arm in (*self.arms, *self.twins) if arm.name == name)
@@ -143,6 +148,11 @@ class Design:
 def share_name(fraction: float) -> str:
     """A fraction as the counts of samples name it: `train 10 %`."""
     return f"train {100 * fraction:g} %"
+
+
+def labels_of(fraction: float) -> str:
+    """The largest fraction of a comparison in words: `all labels`, or `10 % of train`."""
+    return "all labels" if fraction == 1.0 else f"{100 * fraction:g} % of train"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ below `cells`; `report` with a page and plots.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ def compare(
     recipe: Path | None = None,
     backbones: Sequence[str] = (),
     strategies: Sequence[str] = (),
-    seeds: Sequence[int] = SEEDS,
+    seeds: Sequence[int] | None = None,
     fractions: Sequence[float] | None = None,
     epochs: int | None = None,
     out: str | Path | None = None,
@@ -77,10 +77,10 @@ def compare(
     """Compare transfer with the same network from scratch on `data`: same split, seeds and budget.
 
     Each of `strategies` (by default probe, lp_ft and full) is trained from each of `backbones` on `fractions` of train
-    with each of `seeds`, and so is the network from random weights. `epochs` are the budget of all of them; `flags` and
-    `sets` are those of `headstart.fit`, for all; `recipe` says what none of these does, see `Asked.from_recipe`. At
-    most `jobs` cells run at once, on `threads` each. With `resume` the comparison in `out` goes on. `told` hears how
-    far it is.
+    with each of `seeds` (by default 0, 1 and 2), and so is the network from random weights. `epochs` are the budget of
+    all of them; `flags` and `sets` are those of `headstart.fit`, for all; `recipe` says what none of these does, see
+    `Asked.from_recipe`. At most `jobs` cells run at once, on `threads` each. With `resume` the comparison in `out` goes
+    on. `told` hears how far it is.
 
     Raises the errors of `headstart.fit`, and InterruptedRunError after a signal: what was done is kept.
     """
@@ -89,28 +89,27 @@ def compare(
         "data": None if data is None else str(data),
         "backbones": tuple(backbones),
         "strategies": tuple(strategies),
-        "seeds": tuple(seeds),
+        "seeds": SEEDS if seeds is None else tuple(seeds),
         "fractions": None if fractions is None else tuple(fractions),
         "epochs": epochs,
         "threads": threads,
         "flags": flags,
         "sets": tuple(sets),
     }
-    asked = None
-    if recipe is not None:
-        asked = Asked.from_recipe(recipe, **said)
-    elif data is not None:
-        asked = Asked(**said)
+    begun = resume and out is not None and (Path(str(out)) / COMPARISON).is_file()
+    if data is None and recipe is None and begun:
+        said["data"] = Design.of(_read(Path(str(out)))["plan"]).data
+    asked = _asked(recipe, said)
     if jobs is not None and jobs < 1:
         raise UsageError(f"--jobs {jobs}: expected 1 or more")
     if resume and out is None:
         raise UsageError("--resume goes on with the comparison in a folder", hint="name it: --resume --out DIR")
-    begun = resume and (Path(str(out)) / COMPARISON).is_file()
-    if begun and _taken_up(Path(str(out)), asked) and _read(Path(str(out))).get("finished"):
+    named = frozenset() if seeds is None else frozenset({"seeds"})
+    if begun and _taken_up(Path(str(out)), asked, named) and _read(Path(str(out))).get("finished"):
         return Comparison.load(str(out))
     if not begun and asked is None:
         raise UsageError("there is no data to compare on", hint="name a dataset, a path or KIND:PATH")
-    design = _taken_up(Path(str(out)), asked) if begun else make_design(asked, registry) if asked else None
+    design = _taken_up(Path(str(out)), asked, named) if begun else make_design(asked, registry) if asked else None
     if design is None:
         raise AssertionError("a comparison that does not go on has data")
     folder = claim(None if out is None else str(out), stem=f"compare-{_stem(design)}", resume=resume).path
@@ -184,8 +183,16 @@ def conclude(design: Design, folder: Path, *, jobs: int = 1) -> Comparison:
     return Comparison(folder, _write(folder, design, document))
 
 
-def _taken_up(folder: Path, asked: Asked | None) -> Design:
-    """The design of the comparison in `folder`. Raises UsageError naming what is asked for otherwise now."""
+def _asked(recipe: Path | None, said: Mapping[str, Any]) -> Asked | None:
+    """What a recipe and the fields of `said` ask for; None where neither names data."""
+    if recipe is not None:
+        return Asked.from_recipe(recipe, **said)
+    return None if said["data"] is None else Asked(**said)
+
+
+def _taken_up(folder: Path, asked: Asked | None, named: Collection[str]) -> Design:
+    """The design of the comparison in `folder`. Raises UsageError naming what is asked for otherwise now: those that
+    are `named`, and whatever is not as where nobody says anything."""
     document = _read(folder)
     design = Design.of(document["plan"])
     if asked is None:
@@ -193,7 +200,7 @@ def _taken_up(folder: Path, asked: Asked | None) -> Design:
     mine, own = asked.document(), dict(design.settings)
     plain = Asked(data=asked.data).document()
     for name, value in mine.items():
-        if value != own.get(name) and (value != plain.get(name) or name == "data"):
+        if value != own.get(name) and (value != plain.get(name) or name == "data" or name in named):
             raise UsageError(
                 f"{name} is {value} now, and {own.get(name)} in {folder}", hint="leave it out: it goes on as it began"
             )

@@ -8,6 +8,7 @@ from importlib import resources
 from typing import Any
 
 from headstart.transfer.comparison.analysis import amount
+from headstart.transfer.comparison.cells import labels_of
 from headstart.transfer.comparison.plots import colours_of
 
 TEMPLATE = "comparison.html.j2"
@@ -39,6 +40,7 @@ def page(document: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
         colours=colours | {twin["name"]: colours[twin["twin"]] for twin in document["twins"]},
         pictures={name: base64.b64encode(content).decode("ascii") for name, content in pictures.items()},
         whole=document["fractions"][-1],
+        labels=labels_of(document["fractions"][-1]),
     )
 
 

@@ -23,7 +23,7 @@ from headstart.recipes.resolve import BoundRecipe, bind, bind_to, make_ready
 from headstart.registry import Registry
 from headstart.runs.fitted_ahead import fit_and_prepare
 from headstart.runs.planning import backbone_blueprint, check_weights_present, open_records, prepare_options
-from headstart.specs import PRETRAINED, Phase, Records, StrategySpec, TargetKind
+from headstart.specs import PRETRAINED, Phase, Records, StrategySpec, TargetKind, TaskSpec
 from headstart.threads import available_threads
 from headstart.transfer.comparison.cells import Arm, Design, share_name
 
@@ -128,6 +128,8 @@ def make_design(asked: Asked, registry: Registry) -> Design:
     if asked.flags.get("weights") is not None and len(backbones) > 1:
         raise UsageError("--weights are those of one backbone", hint=f"name one; received {', '.join(asked.backbones)}")
     _verify_sets(asked, strategies)
+    if asked.flags.get("task") is not None:
+        _verify_begins_anew(registry.get("tasks", asked.flags["task"]))
     drafts = [
         _Draft(asked, registry, backbone, strategy) for backbone in dict.fromkeys(backbones) for strategy in strategies
     ]
@@ -135,7 +137,10 @@ def make_design(asked: Asked, registry: Registry) -> Design:
     records = open_records(ready[0].resolved, registry)
     bound = [bind(each.resolved, registry, records) for each in ready]
     for each in bound:
+        _verify_begins_anew(each.task)
         check_weights_present(each, registry)
+    if len(tasks := dict.fromkeys(each.task.short_name for each in bound)) > 1:
+        raise UsageError(f"the arms would learn different tasks: {', '.join(tasks)}", hint="name one with --task")
     if other := other_kind(records, registry.get("targets", bound[0].task.targets), registry):
         raise_errors([other])
     notes: list[str] = []
@@ -205,7 +210,8 @@ class _Draft:
         """Those of `headstart fit`, as plain values."""
         shared = {name: value for name, value in self.asked.flags.items() if value not in (None, (), [])}
         if self.is_control:  # what published weights come with is not for it
-            shared = {name: value for name, value in shared.items() if name not in ("weights", "batch_norm")}
+            of_weights = {"weights", "batch_norm", *(["head"] if shared.get("head") == PRETRAINED else [])}
+            shared = {name: value for name, value in shared.items() if name not in of_weights}
         if shared.get("batch_norm") == "trainable" and not self.strategy.trains_backbone:
             del shared["batch_norm"]  # no stage learns
         own = {"data": self.asked.data, "backbone": self.backbone, "strategy": self.strategy.name, "epochs": epochs}
@@ -254,6 +260,16 @@ def _arms(drafts: Sequence[_Draft], bound: Sequence[BoundRecipe]) -> tuple[Arm, 
             )
         )
     return tuple(found)
+
+
+def _verify_begins_anew(task: TaskSpec) -> None:
+    """Raise UsageError for a task whose head only comes with weights: from random ones it cannot be learned."""
+    if task.comes_trained:
+        raise UsageError(
+            f"{task.short_name} goes on from a head that comes trained with its backbone: there is no control from "
+            "scratch to compare with",
+            hint="`headstart fit` each, and `headstart evaluate` them on one test set",
+        )
 
 
 def _verify_sets(asked: Asked, strategies: Sequence[StrategySpec]) -> None:

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from headstart.transfer.comparison.cells import labels_of
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -121,7 +123,7 @@ def _draw_seconds(axis: Axes, document: Mapping[str, Any], colours: Mapping[str,
         axis.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:g}"))
         axis.minorticks_off()
         _limit(axis, best_of_all)
-    axis.set_xlabel("seconds of training, all labels, first seed")
+    axis.set_xlabel(f"seconds of training, {labels_of(document['fractions'][-1])}, first seed")
     axis.set_title(f"best {_metric(document)} on val so far", loc="left", fontsize=11, color=INK, parse_math=False)
 
 

@@ -210,10 +210,14 @@ def _ranked(source: Candidate, stated: Stated, registry: Registry, told: _Told) 
         scratch = Path(folder)
         ground = lay_ground(ready, scratch, on_progress=told.as_it_goes("reading"))
         if not isinstance(ground.task, TellsTargets):
+            spec = ground.resolved.task
+            hint = "`headstart compare` measures them by training"
+            if spec.comes_trained:
+                hint = "`headstart fit` each, and `headstart evaluate` them on one test set"
             raise NotRankable(
-                f"backbones cannot be ranked for the task {ground.resolved.task.short_name}: it does not say what a "
-                "score could measure",
-                hint="`headstart compare` measures them by training",
+                f"backbones cannot be ranked for the task {spec.short_name}: it does not say what a score could "
+                "measure",
+                hint=hint,
             )
         rows = np.concatenate([ground.data.firsts(side) for side in ("train", "val")])
         targets = encoded(ground.task, ground.target_kind, ground.data, rows, scratch)

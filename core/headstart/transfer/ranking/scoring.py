@@ -81,13 +81,13 @@ def _measure(
 
 
 def with_interval(scored: Scored, spec: ScoreSpec, registry: Registry) -> Found:
-    """The value, and what it would be in 95 of 100 sets of records, by the deviation of the resamples: what these are
-    shifted by comes of records that weigh more than once."""
+    """The value, and what it would be in 95 of 100 sets of records, as the score says, or by the deviation of the
+    resamples: what these are shifted by comes of records that weigh more than once."""
     resampled = np.asarray(scored.resampled, np.float64)
     if not (math.isfinite(scored.value) and np.isfinite(resampled).all()):
         raise registry.failure(spec, f"gave {scored.value} for finite features")
     half = NORMAL_95 * float(resampled.std(ddof=1))
-    low, high = scored.value - half, scored.value + half
+    low, high = scored.interval or (scored.value - half, scored.value + half)
     low = low if spec.low is None else max(low, spec.low)
     high = high if spec.high is None else min(high, spec.high)
     return Found(float(scored.value), (low, high), tuple(resampled.tolist()))

@@ -38,6 +38,13 @@ def test_transfer_that_is_worth_four_times_the_labels_is_called_so(design_of, ce
     assert "+16" in found["verdict"]["line"]  # two doublings of 8 points each
 
 
+def test_the_verdict_names_the_largest_share_of_train_that_was_tried(design_of, cells_of):
+    for fractions, told in (((0.5, 1.0), "on all labels (full)"), ((0.125, 0.5), "on 50 % of train (full)")):
+        design = design_of("scratch", "full", fractions=fractions)
+        found = verdict(design, cells_of(design, {"scratch": rising(), "full": rising(4, salt=1)}))
+        assert told in found["line"]
+
+
 def test_transfer_that_hurts_is_called_so_with_its_points(design_of, cells_of):
     design = design_of("scratch", "full")
     scratch = rising()

@@ -5,6 +5,7 @@ import pytest
 
 from headstart.errors import DataError, RecipeError, UsageError
 from headstart.registry import load_registry
+from headstart.transfer.comparison import planning
 from headstart.transfer.comparison.cells import Cell, Design
 from headstart.transfer.comparison.planning import Asked, make_design, twin_of
 
@@ -80,6 +81,25 @@ def test_batch_norm_that_learns_is_for_the_arms_that_train_the_backbone():
     assert "batch_norm" not in probe.flags
     assert full.flags["batch_norm"] == "trainable"
     assert "batch_norm" not in scratch.flags  # by its own default
+
+
+def test_a_control_has_a_new_head_where_the_arms_have_that_of_the_weights():
+    flags = {**FLAGS, "head": "pretrained", "weights": "none"}
+    asked = Asked(data="digits", flags=flags)
+    draft = planning._Draft(asked, REGISTRY, BACKBONE[0], REGISTRY.strategy_from_scratch())
+    assert draft.is_control
+    assert not {"head", "weights"} & {*draft.flags()}
+    other = dataclasses.replace(draft, strategy=REGISTRY.get("strategies", "full"))
+    assert other.flags()["head"] == "pretrained"
+    kept = dataclasses.replace(draft, asked=Asked(data="digits", flags={**FLAGS, "head": "mlp"}))
+    assert kept.flags()["head"] == "mlp"
+
+
+def test_what_only_goes_on_from_a_trained_head_has_no_control(tmp_path):
+    asked = Asked(data=str(tmp_path / "clips.csv"), backbones=("whisper/tiny_en",), flags={"task": "transcription"})
+    with pytest.raises(UsageError, match="no control from scratch") as told:
+        make_design(asked, REGISTRY)
+    assert "headstart evaluate" in told.value.hint
 
 
 @pytest.mark.parametrize(
