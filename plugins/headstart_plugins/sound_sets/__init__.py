@@ -25,6 +25,20 @@ class MakeAccentsOptions:
 
 
 @dataclass(frozen=True)
+class MakeOtherOptions:
+    """Who speaks."""
+
+    engines: tuple[str, ...] = option(
+        ("flite",), "Engines that speak: flite in four voices, festival in two more, both American."
+    )
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for other engines, and where nobody speaks."""
+        if not self.engines or set(self.engines) - {"flite", "festival"}:
+            raise ValueError(f"engines is {', '.join(self.engines) or 'empty'}; expected flite, festival or both")
+
+
+@dataclass(frozen=True)
 class AccentOptions(Tolerances):
     """What is learned of speech with accents."""
 
@@ -51,11 +65,12 @@ def register_datasets() -> Iterable[DatasetSpec]:
         ),
         DatasetSpec(
             name="sound_sets/other_accents",
-            summary="The sentences of test of `accents` in four voices of another engine, American and Scottish; "
-            "spoken by flite (Debian).",
+            summary="The sentences of test of `accents` in voices of other engines, American and Scottish; spoken by "
+            "flite, and festival where that is asked for (Debian).",
             options=AccentOptions,
             build="headstart_plugins.sound_sets._accents:build_other",
             make="headstart_plugins.sound_sets._accents:make_other",
+            make_options=MakeOtherOptions,
             medium="audio",
             targets=("targets/class", "targets/text"),
             takes_path=False,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -27,8 +29,12 @@ VOICES = {
     "test": ("m6", "m7", "linda"),
 }
 """Variants of espeak-ng's voice: the same in every accent, others on every side."""
-OTHERS = {"awb": "en-gb-scotland", "kal16": "en-us", "rms": "en-us", "slt": "en-us"}
-"""Voices of flite, each of another person, by the accent of that person."""
+FESTIVAL = ("festival", "festvox-kallpc16k", "festvox-kdlpc16k")
+OTHERS = {
+    "flite": {"awb": "en-gb-scotland", "kal16": "en-us", "rms": "en-us", "slt": "en-us"},
+    "festival": {"kal_diphone": "en-us", "ked_diphone": "en-us"},
+}
+"""Voices of other engines, each of another person but that kal16 and kal_diphone are one, by that person's accent."""
 NAMED = {"en-gb": "en"}
 """espeak-ng's own names of accents where they differ. To `en-gb+m1` espeak-ng 1.51 gives the voice without its variant,
 silently; `en` is the same accent, and has them."""
@@ -117,20 +123,54 @@ def _short(text: str) -> str:
 
 
 def make_other(request: MakeRequest) -> None:
-    """Speak the sentences of test with flite, in each of its voices that is of a known accent. Raises UsageError where
-    flite cannot be had."""
+    """Speak the sentences of test with the engines that are asked for, in each of their voices that is of a known
+    accent. Raises UsageError where one of them cannot be had."""
+    speaks = {"flite": _by_flite, "festival": _by_festival}
     clips: list[Clip] = []
-    wanted = [(voice, text) for text in TEST for voice in OTHERS]
-    with program("flite", FLITE, request.source) as engine:
-        for done, (voice, text) in enumerate(wanted, 1):
-            clip = Clip(f"{OTHERS[voice]}/{_short(text)}-{voice}.flac", OTHERS[voice], voice, text, "test")
-            spoken = request.folder / "spoken.wav"
-            engine.output(("-voice", voice, "-t", text, "-o", str(spoken)))
+    wanted = [(engine, voice, text) for engine in request.options.engines for text in TEST for voice in OTHERS[engine]]
+    spoken = request.folder / "spoken.wav"
+    with ExitStack() as stack:
+        speak = {name: stack.enter_context(speaks[name](request.source)) for name in request.options.engines}
+        for done, (engine, voice, text) in enumerate(wanted, 1):
+            accent = OTHERS[engine][voice]
+            clip = Clip(f"{accent}/{_short(text)}-{voice}.flac", accent, voice, text, "test")
+            speak[engine](voice, text, spoken)
             _write(request.folder / clip.path, spoken.read_bytes())
             spoken.unlink()
             clips.append(clip)
             request.on_progress(done, len(wanted))
     _write_table(request.folder, clips)
+
+
+Speak = Callable[[str, str, Path], None]
+"""A voice, a text, and the WAV that comes of them."""
+
+
+@contextmanager
+def _by_flite(source: Path | None) -> Iterator[Speak]:
+    with program("flite", FLITE, source) as engine:
+
+        def speak(voice: str, text: str, file: Path) -> None:
+            engine.output(("-voice", voice, "-t", text, "-o", str(file)))
+
+        yield speak
+
+
+@contextmanager
+def _by_festival(source: Path | None) -> Iterator[Speak]:
+    """Its command is a script of its own language, which runs where it is installed alone."""
+    hint = f"apt-get install {' '.join(FESTIVAL)}"
+    found = shutil.which("text2wave")
+    if found is None:
+        raise UsageError("text2wave of festival is not on this machine", hint=hint)
+    engine = Program(Path(found))
+
+    def speak(voice: str, text: str, file: Path) -> None:
+        engine.output(("-eval", f"(voice_{voice})", "-o", str(file)), text)
+        if not file.exists():  # it ends with 0 where there is no such voice (2.5)
+            raise UsageError(f"{found} did not speak in the voice {voice}", hint=hint)
+
+    yield speak
 
 
 def _write(path: Path, sound: bytes) -> None:
@@ -139,7 +179,7 @@ def _write(path: Path, sound: bytes) -> None:
 
     soundfile = extra("soundfile")
     path.parent.mkdir(exist_ok=True)
-    samples, rate = soundfile.read(io.BytesIO(sound), dtype="int16")  # both engines write whole numbers of 16 bits
+    samples, rate = soundfile.read(io.BytesIO(sound), dtype="int16")  # the engines write whole numbers of 16 bits
     soundfile.write(path, samples, rate, subtype="PCM_16")
 
 
@@ -177,7 +217,7 @@ def build(request: DatasetRequest) -> Records:
 def build_other(request: DatasetRequest) -> Records:
     """Records of clips of another engine. Raises as `build` does."""
     told = (
-        "four voices of another engine, one Scottish: with one voice an accent, voice and accent cannot be told apart; "
+        "voices of other engines, one Scottish: with one voice an accent, voice and accent cannot be told apart; "
         "it says whether answers hold beyond the engine that was learned from"
     )
     return Records(

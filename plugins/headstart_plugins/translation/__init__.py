@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from headstart.errors import Problem
 from headstart.hookspecs import hookimpl
 from headstart.options import option
-from headstart.specs import TaskSpec
+from headstart.specs import PRETRAINED, TaskSpec
 
 if TYPE_CHECKING:
     from headstart.recipe import Recipe
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 NAME = "translation/translation"
 FREEZABLE = ("embeddings", "self_attention", "cross_attention", "feed_forward", "norms")
 """Parts of a decoder that can stay as they are."""
+OF_A_NEW_ONE = ("vocabulary", "joint", "parent_vocabulary", "layers", "width", "heads", "hidden")
+"""Options that a decoder which comes trained has no use for."""
 ANSWERING = ("beams", "length_penalty", "answers", "longest", "tokenize")
 
 
@@ -104,8 +106,18 @@ def register_tasks() -> Iterable[TaskSpec]:
 
 @hookimpl
 def check_recipe(recipe: Recipe) -> Iterable[Problem]:
-    """A shared vocabulary is learned where sources are read, so both must say so."""
-    if recipe.task != NAME or not recipe.table("task").get("joint") or recipe.table("input").get("joint"):
+    """A shared vocabulary is learned where sources are read, so both must say so; a decoder that comes trained has its
+    own vocabulary and shape."""
+    if recipe.task != NAME:
+        return
+    usual, given = TranslationOptions(), recipe.table("task")
+    if recipe.head == PRETRAINED:
+        message = "the decoder that comes with the weights has its own vocabulary and shape"
+        for name in OF_A_NEW_ONE:
+            if name in given and given[name] != getattr(usual, name):
+                yield Problem(f"task.{name}", message, "leave it out, or --head decoder for a new one", idle=True)
+        return
+    if not given.get("joint") or recipe.table("input").get("joint"):
         return
     message = "sources and targets can share a vocabulary only where it is learned from both"
     yield Problem("task.joint", message, "add --set input.joint=true, with --backbone seq2seq/small")

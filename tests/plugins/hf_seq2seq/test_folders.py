@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from headstart.errors import UsageError, WrongWeightsError
+from headstart.errors import RecipeError, UsageError, WrongWeightsError
 from headstart.recipes.build import build_recipe
 from headstart.recipes.resolve import bind_to, resolve_recipe
 from headstart.registry import load_registry
@@ -34,15 +34,19 @@ def test_its_own_decoder_is_taken_where_no_head_is_named(whole_folder, tmp_path)
     data.write_text("text,translation\na,b\n")
     registry = load_registry()
 
-    def head(**flags):
+    def head(*sets, **flags):
         given = {"data": str(data), "backbone": folder, "task": "translation/translation", **flags}
-        resolved = resolve_recipe(build_recipe(flags=given, file=None, sets=()), registry)
+        resolved = resolve_recipe(build_recipe(flags=given, file=None, sets=sets), registry)
         task = registry.get("tasks", "translation/translation")
         return bind_to(resolved, registry, task=task, medium="text").head
 
     assert head() == "pretrained"
     assert head(head="decoder") == "decoder"
     assert head(weights="none", strategy="scratch") == "decoder"
+    assert head("task.layers=2", head="decoder") == "decoder"
+    assert head("task.layers=3", "task.beams=2") == "pretrained"  # as a recipe of such a run writes out
+    with pytest.raises(RecipeError, match=r"task\.layers.*has its own vocabulary and shape \(leave it out, or --head"):
+        head("task.layers=2")
 
 
 def test_other_folders_are_left_to_others(tmp_path):

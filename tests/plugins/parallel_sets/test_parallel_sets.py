@@ -137,6 +137,7 @@ def test_a_code_is_part_of_the_name(tmp_path, monkeypatch):
     monkeypatch.setenv("HEADSTART_HOME", str(tmp_path))
     registry = load_registry()
     spec = registry.get("datasets", "libreoffice")
+    assert not hasattr(spec.options(), "language")  # the code says it
     assert registry.resolve_dataset("libreoffice:gl").reference == "gl"
     source = debian_package(tmp_path / "a.deb", {PLACE.format("gl", "cui"): compiled([("~Open", "~Abrir")])})
     folder, _ = make_dataset(spec, registry, code="gl", source=source)

@@ -11,8 +11,8 @@ import pytest
 
 from headstart.errors import DataError, UsageError
 from headstart.specs import DatasetRequest, MakeRequest
-from headstart_plugins.sound_sets import ACCENTS, AccentOptions, MakeAccentsOptions
-from headstart_plugins.sound_sets._accents import VOICES, build, build_other, make
+from headstart_plugins.sound_sets import ACCENTS, AccentOptions, MakeAccentsOptions, MakeOtherOptions, _accents
+from headstart_plugins.sound_sets._accents import OTHERS, VOICES, build, build_other, make, make_other
 from headstart_plugins.sound_sets._sentences import SIDES
 
 pytest.importorskip("soundfile")
@@ -128,3 +128,24 @@ def test_espeak_ng_itself_speaks_every_accent_in_every_voice(tmp_path, monkeypat
     monkeypatch.setattr("headstart_plugins.sound_sets._accents.SIDES", {side: SIDES[side][:1] for side in SIDES})
     make(MakeRequest(tmp_path, None, MakeAccentsOptions(voices=1)))
     assert len(build(DatasetRequest(None, AccentOptions(), made=tmp_path)).items) == 7 * (1 + 2 + 3)
+
+
+@pytest.mark.parametrize(
+    ("engine", "program"), [("flite", "flite"), pytest.param("festival", "text2wave", marks=pytest.mark.slow)]
+)
+def test_other_engines_speak_in_their_voices(tmp_path, monkeypatch, engine, program):
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not on this machine")
+    monkeypatch.setattr(_accents, "TEST", SIDES["test"][:1])
+    make_other(MakeRequest(tmp_path, options=MakeOtherOptions(engines=(engine,))))
+    records = build_other(DatasetRequest(None, AccentOptions(), made=tmp_path)).items
+
+    assert sorted(record.target for record in records) == sorted(OTHERS[engine].values())
+    assert len({record.payload.read_bytes() for record in records}) == len(OTHERS[engine])
+
+
+def test_an_engine_that_is_not_there_is_named_with_its_packages(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(UsageError, match="text2wave of festival") as told:
+        make_other(MakeRequest(tmp_path, options=MakeOtherOptions(engines=("festival",))))
+    assert "festvox-kallpc16k" in told.value.hint
