@@ -33,8 +33,9 @@ class MakeOtherOptions:
     )
 
     def __post_init__(self) -> None:
-        """Raises ValueError for other engines, and where nobody speaks."""
-        if not self.engines or set(self.engines) - {"flite", "festival"}:
+        """Raises ValueError for other engines, for one that is named twice, and where nobody speaks."""
+        is_twice = len(set(self.engines)) < len(self.engines)  # each clip would have two rows
+        if not self.engines or is_twice or set(self.engines) - {"flite", "festival"}:
             raise ValueError(f"engines is {', '.join(self.engines) or 'empty'}; expected flite, festival or both")
 
 

@@ -149,3 +149,9 @@ def test_an_engine_that_is_not_there_is_named_with_its_packages(tmp_path, monkey
     with pytest.raises(UsageError, match="text2wave of festival") as told:
         make_other(MakeRequest(tmp_path, options=MakeOtherOptions(engines=("festival",))))
     assert "festvox-kallpc16k" in told.value.hint
+
+
+@pytest.mark.parametrize("engines", [(), ("espeak",), ("flite", "flite")])
+def test_engines_that_nobody_knows_or_that_would_speak_twice_are_refused(engines):
+    with pytest.raises(ValueError, match="expected flite, festival or both"):
+        MakeOtherOptions(engines=engines)
