@@ -417,7 +417,10 @@ class Run(Shown):
         for run, (each,) in ((self, samples), (other, others)):
             artefact, count = run._asked(asked), len(each.payloads)
             with predictor_in(artefact, AUTO, each.payloads, lost.append, count=count) as (predictor, _):
-                found.append(scores_over(predictor, each, on_progress=on_progress))
+                try:
+                    found.append(scores_over(predictor, each, on_progress=on_progress))
+                except DataError as exc:  # such as a class that one of them alone knows
+                    raise DataError(f"{run.path}: {exc.message}", hint=exc.hint) from exc
         task = self.artefact.task
         document = {
             "run": str(self.path),
