@@ -23,6 +23,7 @@ from headstart.data.split_file import SPLITS, read_split
 from headstart.documents import plain, read_object
 from headstart.errors import REFUSED, DataError, HeadstartError, UsageError
 from headstart.eventlog import read_events
+from headstart.lists import in_line
 from headstart.predictor import Predictor, sizes_for, verify_tiling
 from headstart.recipe import Recipe
 from headstart.recipes.build import build_recipe, recipe_of_run
@@ -315,12 +316,7 @@ class Run(Shown):
         of other data, or of the figures on val, is in the document, as `warnings` and `notes`. Raises UsageError for
         `test` where the run held no sample out.
         """
-        asked = read_settings(sets, self.artefact.task_spec)
-        if asked.data and data is None:
-            raise UsageError(
-                f"--set {asked.data[0]} says how other data is read, and none is named",
-                hint="headstart evaluate RUN DATA",
-            )
+        asked = self._asked_of_scores(sets, data)
         choice, tiling = self._backend(backend), asked.options.tiling
         findings: tuple[Finding, ...] = ()
         lost: list[str] = []
@@ -379,6 +375,21 @@ class Run(Shown):
         }
         return Evaluation(plain(document))
 
+    def _asked_of_scores(self, sets: Sequence[str], data: str | None) -> Asked:
+        """The settings by which samples are scored. Raises UsageError for those that say nothing about them."""
+        asked = read_settings(sets, self.artefact.task_spec)
+        if asked.data and data is None:
+            raise UsageError(
+                f"--set {asked.data[0]} says how other data is read, and none is named",
+                hint="headstart evaluate RUN DATA",
+            )
+        if asked.options.lines:
+            raise UsageError(
+                "--set predict.lines: what is scored are the samples of a dataset, as that reads them",
+                hint="leave it out",
+            )
+        return asked
+
     def beside(
         self,
         other: Run,
@@ -393,10 +404,12 @@ class Run(Shown):
         row of other `data`. `differences` has of each metric both values, their difference, its 95 % interval over
         1,000 resamples of the samples, drawn for both alike, and a p-value; see `headstart.runs.beside`.
 
-        Raises UsageError where the two learned different tasks, and where the task does not say how its scores vary
-        from sample to sample.
+        Raises UsageError where the two learned different tasks, where the task does not say how its scores vary from
+        sample to sample, and for tiles; DataError where they do not read the same samples of other data.
         """
-        asked = read_settings(sets, self.artefact.task_spec)
+        asked = self._asked_of_scores(sets, data)
+        if asked.options.tiling is not None:
+            raise UsageError("--set predict.tile: two runs are compared without tiles", hint="leave it out")
         names = [each.artefact.task_spec.name for each in (self, other)]
         if names[0] != names[1]:
             raise UsageError(
@@ -416,6 +429,13 @@ class Run(Shown):
             (samples, findings), (others, more) = (each.data.other(data, asked.data) for each in (self, other))
             findings = tuple(dict.fromkeys((*findings, *more)))
         found = []
+        if samples[0].keys != others[0].keys:
+            alone = sorted({*samples[0].keys} ^ {*others[0].keys})
+            raise DataError(
+                f"{self.path} reads {len(samples[0].keys)} samples of {data}, and {other.path} {len(others[0].keys)}: "
+                f"one of them alone reads {in_line(alone)}",
+                hint="leave these out: two runs are compared on the same samples",
+            )
         for run, (each,) in ((self, samples), (other, others)):
             artefact, count = run._asked(asked), len(each.payloads)
             with predictor_in(artefact, AUTO, each.payloads, lost.append, count=count) as (predictor, _):

@@ -1,5 +1,6 @@
 """A finished run asked as a job: in an engine held equal to stock layers, on from where it stopped; kept scores."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -158,3 +159,30 @@ def test_two_runs_are_compared_on_the_same_samples(finished, tmp_path):
     assert accuracy["difference"] == 0
     with pytest.raises(UsageError, match="on one split"):
         run.beside(other, split="all")
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("predict.tile=64", "compared without tiles"),
+        ("predict.lines=true", "the samples of a dataset"),
+        ("dataset.folder=new", "says how other data is read, and none is named"),
+    ],
+)
+def test_settings_that_a_comparison_cannot_follow_are_refused(finished, setting, said):
+    with pytest.raises(UsageError, match=said):
+        finished.run.beside(finished.run, sets=[setting])
+
+
+def test_runs_that_do_not_read_the_same_samples_are_not_compared(finished, tmp_path, monkeypatch):
+    """As where what one of them takes for input is longer than the other reads: rows would be drawn askew."""
+    run, other = finished.run, finished.copied(tmp_path / "other")
+    data = f"image_folder:{finished.pictures}"
+    (whole,), findings = other.data.other(data, ())
+    less = dataclasses.replace(whole, keys=whole.keys[1:], payloads=whole.payloads[1:], targets=whole.targets[1:])
+    assert "accuracy" in run.beside(other, data).document["differences"]
+    monkeypatch.setattr(
+        other.data.__class__, "other", lambda self, *_: ([whole if self is run.data else less], findings)
+    )
+    with pytest.raises(DataError, match=f"one of them alone reads {whole.keys[0]}"):
+        run.beside(other, data)

@@ -62,7 +62,7 @@ def test_a_run_is_not_above_itself(drawn):
     true, good, _ = drawn
     for each in differences(scores(true, good), scores(true, good)).values():
         assert (each.difference, each.interval) == (0, (0, 0))
-        assert each.p_value == pytest.approx(1 / 1001)  # sacrebleu's, where no resample differs
+        assert each.p_value == 1
 
 
 def test_a_task_that_does_not_resample_is_refused():

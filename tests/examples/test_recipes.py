@@ -15,15 +15,20 @@ from headstart.registry import load_registry
 
 ROOT = Path(__file__).resolve().parents[2]
 STAMPS = Path("/usr/share/tuxpaint/stamps")
-RECIPES = sorted((ROOT / "examples").rglob("recipe.toml"))
+RECIPES = sorted(path for path in (ROOT / "examples").rglob("*.toml") if path.name != "pyproject.toml")
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_recipe_of_the_examples_resolves(recipe, tmp_path):
     """Its data apart where that is a folder, which only some machines have; weights apart, which nothing here may
     download."""
-    named = "/" not in tomllib.loads(recipe.read_text("utf-8"))["fit"].get("data", "/")
-    flags = {"weights": "none"} if named else {"data": str(tmp_path), "weights": "none"}
+    fit = tomllib.loads(recipe.read_text("utf-8"))["fit"]
+    data = fit.get("data", "/")
+    if data.endswith(".csv"):
+        (tmp_path / data).write_text("path,transcript\na.flac,one\nb.flac,two\n")
+        flags = {"data": str(tmp_path / data)}
+    else:
+        flags = {"weights": "none"} | ({"data": str(tmp_path)} if "/" in data else {})
     stated = build_recipe(flags=flags, file=recipe)
     assert resolve_recipe(stated, load_registry()).recipe.problems == ()
 

@@ -47,8 +47,8 @@ def as_documents(found: Mapping[str, Difference]) -> dict[str, dict[str, object]
 
 def _difference(first: float, second: float, resampled: np.ndarray) -> Difference:
     """`resampled` (resample,) float64 are differences. The p-value is sacrebleu's (2.6): how many of |d*| - mean |d*|
-    exceed |d|, plus one in each count."""
+    exceed |d|, plus one in each count; here those that equal it count too, so that equal answers have 1, not 1/1001."""
     apart = np.abs(resampled)
-    beyond = int(np.sum(apart - apart.mean() > abs(first - second)))
+    beyond = int(np.sum(apart - apart.mean() >= abs(first - second)))
     low, high = np.quantile(resampled, [0.025, 0.975])
     return Difference(first, second, first - second, (float(low), float(high)), (beyond + 1) / (len(apart) + 1))

@@ -145,7 +145,7 @@ def stated_size(image: Mapping[str, Any]) -> Size | None:
     width, height = image.get("width"), image.get("height")
     if not isinstance(width, int | float) or not isinstance(height, int | float):
         return None
-    return (int(width), int(height)) if 0 < width < INFINITE and 0 < height < INFINITE else None
+    return (int(width), int(height)) if 1 <= width < INFINITE and 1 <= height < INFINITE else None
 
 
 def categories_of(file: Path, document: Document, told: Told) -> dict[str, str]:

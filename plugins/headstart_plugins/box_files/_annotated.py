@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,11 @@ class Written:
     area: float | None = None
     crowd: bool = False
     difficult: bool = False
+
+    @property
+    def is_area_sound(self) -> bool:
+        """Whether the stated area can be one; True where none is stated."""
+        return self.area is None or 0 <= self.area < math.inf
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from headstart_plugins._annotations.told import Fault
 DROP = "mend the annotations, or leave these boxes out with --set dataset.faulty=drop"
 
 NO_NUMBERS = Fault("box", "whose coordinates are not four finite numbers", DROP, faulty=True)
+NO_AREA = Fault("box", "whose stated area is below 0 or not finite", DROP, faulty=True)
 UNKNOWN_CLASS = Fault("box", "of a class that the annotations do not name", DROP, faulty=True)
 NO_PICTURE = Fault("annotation", "of a picture that the annotations do not list", DROP, faulty=True)
 INVERTED = Fault("box", "inverted, with its right before its left or its bottom above its top", DROP, faulty=True)

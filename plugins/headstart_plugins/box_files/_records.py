@@ -19,6 +19,7 @@ from headstart_plugins.box_files._faults import (
     FLAT,
     INVERTED,
     MAYBE_TURNED,
+    NO_AREA,
     NO_NUMBERS,
     OTHER_SIZE,
     OUTSIDE,
@@ -244,11 +245,14 @@ class _Judged:
         sound: np.ndarray = finite & ~inverted & ~flat
         outside = sound & ((corners[:, :2] >= self.sizes).any(1) | (corners[:, 2:] <= 0).any(1))
         sound &= ~outside & np.isfinite(corners).all(1)  # shares of a picture that cannot be read are no corners
+        odd_area = sound & ~np.array([box.is_area_sound for box in self.boxes], bool)
+        sound &= ~odd_area
         for fault, rows in (
             (NO_NUMBERS, ~finite),
             (INVERTED, inverted),
             (FLAT, flat),
             (OUTSIDE, outside),
+            (NO_AREA, odd_area),
             (STICKS_OUT, sound & (self._beyond(corners) > 1)),
             (TINY, sound & (sides < 1).any(1)),
         ):
@@ -279,7 +283,8 @@ class _Judged:
         numbers = ", ".join(f"{number:g}" for number in box.numbers)
         size = self.sizes[place]
         within = "" if np.isnan(size).any() else f" in {size[0]:g} x {size[1]:g}"
-        return f"{each.source}, {box.where} of {each.key}: {box.label} [{numbers}]{within}"
+        area = "" if box.is_area_sound else f", area {box.area:g}"
+        return f"{each.source}, {box.where} of {each.key}: {box.label} [{numbers}]{within}{area}"
 
 
 def _counted(count: int) -> str:

@@ -178,7 +178,7 @@ def _stated(row: Mapping[str, str], columns: Columns) -> Size | None:
     if columns.stated is None:
         return None
     width, height = (_number(row.get(name, "")) for name in columns.stated)
-    return (int(width), int(height)) if width and height and 0 < width < INFINITE and 0 < height < INFINITE else None
+    return (int(width), int(height)) if width and height and 1 <= width < INFINITE and 1 <= height < INFINITE else None
 
 
 def _box(path: Path, number: int, row: Mapping[str, str], columns: Columns, told: Told) -> Written | bool | None:

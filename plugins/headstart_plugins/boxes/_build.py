@@ -182,9 +182,9 @@ def _numbers(values: Any, where: str, what: str) -> np.ndarray:
         numbers = numbers.reshape(0, 4)
     is_odd = numbers.ndim != 2 or numbers.shape[1] != 4 if what == "corners" else numbers.ndim != 1
     if is_odd or not np.isfinite(numbers).all():
-        told = f"shape {numbers.shape}; expected {4 if what == 'corners' else 1} a box"
-        told = told if is_odd else "some are not finite; expected numbers"
-        raise DataError(f"{where}: its {what} have {told}", hint=f"expected {SHAPE}")
+        told = f"its {what} have shape {numbers.shape}; expected {4 if what == 'corners' else 1} a box"
+        told = told if is_odd else f"some of its {what} are not finite; expected numbers"
+        raise DataError(f"{where}: {told}", hint=f"expected {SHAPE}")
     return numbers
 
 

@@ -30,7 +30,7 @@ def test_a_predictor_has_fewer_static_shapes_for_large_pictures():
 
 @pytest.mark.backend
 def test_stock_layers_that_run_one_by_one_get_fewer_rows_where_a_layer_makes_much_of_them():
-    """A block of 32 MiB or more is pages of zeros each time: one layer here makes 64 x 64 x 128 floats, 2 MiB a row, so that 16 rows are one."""
+    """A block of 32 MiB or more is pages of zeros each time: one layer here makes 64 x 64 x 128 floats, 2 MiB a row."""
     import keras
 
     from headstart.engine.device import compiles_each_shape
