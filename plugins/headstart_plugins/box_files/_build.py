@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from headstart_plugins.box_files._options import (
 from headstart_plugins.box_files._records import Found, records_of
 from headstart_plugins.box_files._table import read_boxes
 from headstart_plugins.box_files._voc import read_voc
-from headstart_plugins.box_files._yolo import read_yolo
+from headstart_plugins.box_files._yolo import read_yolo, yolo_pictures
 
 READERS: dict[str, Callable[[Data, Any], Found]] = {COCO: read_coco, VOC: read_voc, YOLO: read_yolo}
 TITLES = {COCO: "COCO", VOC: "Pascal VOC", YOLO: "YOLO"}
@@ -37,7 +37,7 @@ def build(request: DatasetRequest) -> Records:
     data = open_data(request.reference, options.links, usage="box_folder:PATH")
     formats = box_formats(data.given or data.root)
     if not request.labelled and not options.format and len(formats) != 1:
-        return _bare(data, options)
+        return _bare(data, data.tree.below(data.root), options)
     if not options.format and len(formats) != 1:
         told = " and ".join(f"{TITLES[name]} ({data.key(file)})" for name, file in formats.items())
         if formats:
@@ -93,15 +93,16 @@ def _read(
     request: DatasetRequest, data: Data, name: str, options: AnnotationOptions, notes: list[Finding] | None = None
 ) -> Records:
     if not request.labelled and data.given is None:
-        return _bare(data, options)
+        return _bare(data, data.tree.below(data.root), options)
+    if not request.labelled and name == YOLO and isinstance(options, YoloOptions):
+        return _bare(data, yolo_pictures(data, options), options)
     found = READERS[name](data, options)
     found.told.findings[:0] = notes or []
     return records_of(found, options, labelled=request.labelled)
 
 
-def _bare(data: Data, options: AnnotationOptions) -> Records:
-    """All pictures below the path, for answers: with or without annotations."""
-    files = data.tree.below(data.root)
+def _bare(data: Data, files: Sequence[Path], options: AnnotationOptions) -> Records:
+    """All these pictures, for answers: with or without annotations."""
     if not files:
         raise DataError(f"{data.root}: no pictures")
     items = tuple(Record(data.key(file), file) for file in files)

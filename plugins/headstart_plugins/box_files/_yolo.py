@@ -92,6 +92,13 @@ def read_yolo(data: Data, options: YoloOptions) -> Found:
     return result
 
 
+def yolo_pictures(data: Data, options: YoloOptions) -> list[Path]:
+    """The pictures of the sides that data.yaml names, or all below the folder: with a text of annotations or without,
+    they can be answered. Raises DataError as `read_yolo` does for data.yaml."""
+    document = _document(data, options)
+    return sorted(_sides(data, *document, told=Told()) if document else _all_pictures(data, options))
+
+
 def _document(data: Data, options: YoloOptions) -> tuple[Path, Mapping[str, Any]] | None:
     """The YAML file that names classes and sides; None where there is none."""
     given = [data.root / name for name in options.annotations] or ([data.given] if data.given else [])

@@ -119,3 +119,28 @@ def test_a_case_comes_to_what_it_says(case, registry, tmp_path):
         assert part in said
     for part in case.get("silent", ["error:", "warning:"] if "records" in case and not case["says"] else []):
         assert part not in said
+
+
+def test_pictures_of_a_side_of_yolo_without_any_text_are_answered(registry, tmp_path):
+    """They are left out of what is learned; which labels there are, and whether these are sound, says nothing here."""
+    files = {
+        "data.yaml": "train: images/train\nval: images/val\ntest: images/test\nnames: [cat]\n",
+        "labels/train/a.txt": "0 0.5 0.5 0.5 0.5\n",
+        **{f"images/{name}.png": "picture" for name in ("train/a", "train/b", "val/c", "test/d")},
+    }
+    written(tmp_path, files)
+    path = str(tmp_path / "data.yaml")
+    spec = registry.resolve_dataset(path).spec
+    build = registry.load_target(spec, spec.build)
+    learned = build(DatasetRequest(path, spec.options()))
+    assert [each.key for each in learned.items] == ["images/train/a.png", "images/train/b.png"]
+
+    every = ["images/test/d.png", "images/train/a.png", "images/train/b.png", "images/val/c.png"]
+    for label in ("0 0.5 0.5 0.5 0.5\n", "no numbers\n", None):
+        (tmp_path / "labels/train/a.txt").unlink()
+        if label is not None:
+            (tmp_path / "labels/train/a.txt").write_text(label)
+        answered = build(DatasetRequest(path, spec.options(), labelled=False))
+        assert [each.key for each in answered.items] == every
+        assert all(each.target is None for each in answered.items)
+        assert not answered.skipped
