@@ -35,7 +35,7 @@ class Artefact(SavedNetwork):
         open_axes = ((name, [*tensor.shape[1:]]) for name, tensor in network.stages[-1].model.output.items())
         axes = {name: sizes.index(None) for name, sizes in open_axes if None in sizes}
         return Predictor(
-            self.kind, self.task, forward(network, 0, len(network.stages)), score, axes, sizes_for(self.kind)
+            self.kind, self.task, forward(network, 0, len(network.stages)), score, axes, sizes_for(self.kind, network)
         )
 
     def predict(self, raw: Any, *, top_k: int = 1) -> Any:

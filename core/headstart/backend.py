@@ -15,7 +15,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.allocator import keep_freed_memory
 from headstart.errors import UsageError
 from headstart.interrupts import import_library
 from headstart.keras_import import without_extras
@@ -95,8 +94,7 @@ DETERMINISTIC_XLA = "--xla_gpu_deterministic_ops=true"
 
 def activate(choice: BackendChoice, threads: int | None = None, *, deterministic: bool = False) -> None:
     """Announce `choice`, import Keras where it is not loaded, and set precision, layout and threads, by default as many
-    as this process may use, unless PyTorch is there already; they sleep where they wait, see `wait_passively`. Memory
-    that is freed stays with the process, see `keep_freed_memory`.
+    as this process may use, unless PyTorch is there already; they sleep where they wait, see `wait_passively`.
 
     With `deterministic` only operations are used that give the same bits each time, on accelerators too; one that has
     no such form is an error there. On processors all operations do for a given number of threads.
@@ -105,7 +103,6 @@ def activate(choice: BackendChoice, threads: int | None = None, *, deterministic
     """
     announce(choice)
     wait_passively()
-    keep_freed_memory()
     is_new = choice.name not in sys.modules
     if choice.name == "jax":
         # Compile once a machine, not a run; small programs too: Keras draws each weight's shape by one.

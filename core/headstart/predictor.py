@@ -21,6 +21,7 @@ from headstart.shown import Shown
 from headstart.specs import Batch, CutsTiles, Facts, InputKind, MergesTiles, Prepared, Sample, Stored, Task, Trims
 
 if TYPE_CHECKING:
+    from headstart.engine.network.network import Network
     from headstart.engine.step import Forward, ScoreStep
 
 SIZES = (1, 8, 32)
@@ -351,13 +352,19 @@ class Predictor(Shown):
         return take(tensors, real), take(outputs, real)
 
 
-def sizes_for(kind: InputKind) -> tuple[int, ...]:
-    """SIZES on the device at hand, for samples of this kind: smaller on a processor where samples are large."""
-    from headstart.engine.lowering.registry import device_at_hand  # which imports keras
+def sizes_for(kind: InputKind, network: Network | None = None) -> tuple[int, ...]:
+    """SIZES on the device at hand, for samples of this kind: smaller on a processor where samples are large, or what
+    layers of `network` make of them, which run one by one."""
+    from headstart.engine.device import compiles_each_shape  # which imports keras
+    from headstart.engine.lowering.registry import device_at_hand
+    from headstart.engine.network.liveness import BLOCK, largest_tensor
 
     if device_at_hand() != "cpu":
         return SIZES
     largest = rows_within(_row_bytes(kind), BATCH)
+    if network is not None and not compiles_each_shape():
+        made = largest_tensor(stage.model for stage in network.stages)
+        largest = min(largest, rows_within(made, BATCH, BLOCK - 1))
     return tuple(sorted({min(size, largest) for size in SIZES}))
 
 

@@ -24,7 +24,7 @@ from headstart.documents import plain, read_object
 from headstart.errors import REFUSED, DataError, HeadstartError, UsageError
 from headstart.eventlog import read_events
 from headstart.lists import in_line
-from headstart.predictor import Predictor, verify_tiling
+from headstart.predictor import Predictor, sizes_for, verify_tiling
 from headstart.recipe import Recipe
 from headstart.recipes.build import build_recipe, recipe_of_run
 from headstart.recipes.file import verify_form
@@ -237,7 +237,9 @@ class Run(Shown):
         ask = partial(Predictor.answers, top_k=top_k, on_progress=on_progress, tiling=asked.options.tiling)
         with nullcontext() if job is None else locked(job.path.parent), nullcontext() if job is None else job:
             names = [name for name, _ in named]
-            left = Left(range(len(names))) if job is None else job.left_of(names, artefact.predictor.window)
+            # An engine may take more at once than stock layers do: a multiple, so that their groups begin there too.
+            widest = dataclasses.replace(artefact.predictor, sizes=sizes_for(artefact.kind))
+            left = Left(range(len(names))) if job is None else job.left_of(names, widest.window)
             payloads = [named[place][1] for place in left.places]
             files = self._answer_files(artefact, named, out, job)
             with (
@@ -437,7 +439,10 @@ class Run(Shown):
         for run, (each,) in ((self, samples), (other, others)):
             artefact, count = run._asked(asked), len(each.payloads)
             with predictor_in(artefact, AUTO, each.payloads, lost.append, count=count) as (predictor, _):
-                found.append(scores_over(predictor, each, on_progress=on_progress))
+                try:
+                    found.append(scores_over(predictor, each, on_progress=on_progress))
+                except DataError as exc:  # such as a class that one of them alone knows
+                    raise DataError(f"{run.path}: {exc.message}", hint=exc.hint) from exc
         task = self.artefact.task
         document = {
             "run": str(self.path),

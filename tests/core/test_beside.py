@@ -1,5 +1,8 @@
 """Two runs on the same samples: what one scores above the other, resampled together."""
 
+from dataclasses import dataclass
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 
@@ -63,6 +66,45 @@ def test_a_run_is_not_above_itself(drawn):
     for each in differences(scores(true, good), scores(true, good)).values():
         assert (each.difference, each.interval) == (0, (0, 0))
         assert each.p_value == 1
+
+
+@dataclass(frozen=True)
+class Right:
+    """Scores of answers of which these (sample,) bool are right, resampled by `rows` (resample, sample)."""
+
+    right: np.ndarray
+    rows: np.ndarray
+
+    def metrics(self):
+        return {"accuracy": self.right.mean()}
+
+    def resampled(self):
+        return {"accuracy": self.right[self.rows].mean(axis=1)}
+
+
+def test_models_that_are_alike_are_told_apart_no_more_often_than_the_p_value_says():
+    """Of 200 pairs of models that are each right on nine tenths by chance, a twentieth has p < 0.05; 18 or more have it
+    with a chance of 0.01."""
+    random = np.random.default_rng(1)
+    rows, below = random.integers(0, 300, (1000, 300)), 0
+    for _ in range(200):
+        one, other = (Right(random.random(300) < 0.9, rows) for _ in range(2))
+        below += differences(one, other)["accuracy"].p_value < 0.05
+    assert below < 18
+
+
+@pytest.mark.parametrize("more", [18, 20, 22])
+def test_the_p_value_is_that_of_a_difference_of_paired_proportions(more):
+    """Of 300 answers 30 are right in one model alone, `more` of them in the first: the normal test of such a share."""
+    rows = np.random.default_rng(0).integers(0, 300, (1000, 300))
+    one, other = np.ones(300, bool), np.ones(300, bool)
+    one[more:30], other[:more] = False, False
+    found = differences(Right(one, rows), Right(other, rows))["accuracy"]
+
+    gained = 2 * more - 30
+    away = gained / np.sqrt(30 - gained**2 / 300)
+    assert found.difference == pytest.approx(gained / 300)
+    assert found.p_value == pytest.approx(2 * NormalDist().cdf(-away), abs=0.03)
 
 
 def test_a_task_that_does_not_resample_is_refused():

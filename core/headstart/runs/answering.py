@@ -16,7 +16,7 @@ from headstart.artefact import Artefact
 from headstart.cache import Cache, open_cache
 from headstart.environment import processor, versions
 from headstart.errors import DataError, EngineRefusal, HeadstartError
-from headstart.predictor import Predictor
+from headstart.predictor import Predictor, sizes_for
 from headstart.specs import AUTO, EngineSpec, Generates
 from headstart.threads import available_threads
 
@@ -51,7 +51,8 @@ def predictor_in(
     if engine == STOCK or (spec is None and count < SOME):
         yield stock, None
         return
-    rows = list(islice(_rows(stock, payloads), stock.sizes[-1]))
+    size = sizes_for(artefact.kind)[-1]
+    rows = list(islice(_rows(stock, payloads), size))
     if not rows:
         yield stock, None
         return
@@ -99,7 +100,7 @@ def _extractor(artefact: Artefact, rows: Sequence[Any], exporters: Any, scratch:
         registry=artefact.registry,
         exporters=exporters,
         place=Place(open_cache(warn), scratch, available_threads(), warn),
-        batch=stock.filled(rows, stock.sizes[-1]),
+        batch=stock.filled(rows, sizes_for(artefact.kind)[-1]),
         artefact=artefact.path,
     )
 
@@ -116,7 +117,7 @@ def _opened(artefact: Artefact, extractor: Any, spec: EngineSpec | None, count: 
     opened = decide(extractor, spec, FLOAT32, Workload(stop, count, changes=False)).open(stop)
     task, backbone = artefact.task, opened.compiled
     head = generator(network, task, stop) if isinstance(task, Generates) else forward(network, stop, stop + 1)
-    return replace(stock, forward=lambda batch: head(backbone(batch)), sizes=stock.sizes[-1:]), opened
+    return replace(stock, forward=lambda batch: head(backbone(batch)), sizes=sizes_for(artefact.kind)[-1:]), opened
 
 
 def _verify(artefact: Artefact, found: tuple[Predictor, Any], payloads: Sequence[Any], warn: Warn) -> None:

@@ -18,7 +18,7 @@ from headstart.engine.features.rounding import moved_by_weights
 from headstart.engine.precision import FLOAT32
 from headstart.engine.train.context import TrainContext
 from headstart.errors import EngineRefusal, HeadstartError
-from headstart.predictor import Predictor
+from headstart.predictor import Predictor, sizes_for
 from headstart.runs import kept_scores
 from headstart.runs.evaluation import Labelled, PredictionsFile, open_predictions, score, score_once
 from headstart.runs.planning import Plan
@@ -152,7 +152,7 @@ def predictor_in_engine(
     """
     network = artefact.network
     stop = len(network.stages) - 1
-    size = artefact.predictor.sizes[-1]
+    size = sizes_for(artefact.kind)[-1]
     try:
         opened = extractor.of_artefact(network, artefact.path, size, engine).open(stop, timed=False)
     except EngineRefusal as exc:

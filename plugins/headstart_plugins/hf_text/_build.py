@@ -34,7 +34,9 @@ def _embeddings(options: TransformerOptions) -> keras.Model:
     }
     x = layers.Embedding(options.vocabulary, options.width, name="token")(entries["ids"])
     if options.types:
-        x = layers.add([x, layers.Embedding(options.types, options.width, name="type")(entries["types"])])
+        # RoBERTa knows one type, and transformers gives it no other, though its tokenizer may number those of a pair.
+        types = entries["types"] if options.types > 1 else ops.zeros_like(entries["types"])
+        x = layers.add([x, layers.Embedding(options.types, options.width, name="type")(types)])
     if not options.rotary:
         x = AddedPositions(options.positions, options.first_position, name="position")(x)
     if not options.pre_norm or options.rotary:

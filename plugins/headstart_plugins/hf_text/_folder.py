@@ -92,13 +92,14 @@ def read_folder(path: Path) -> Folder:
     _, wrong = parse_options(TransformerOptions, given, CONFIG, kind)
     if wrong:
         raise UsageError(f"{path}: {wrong[0].where}: {wrong[0].message}", hint="get another copy of the folder")
-    sentences = _sentences(path)
     words = _optional(path / TOKENIZER_CONFIG)
+    lowercase, prefix = bool(words.get("do_lower_case", kind in ("bert", "distilbert"))), _prompt(path)
+    sentences = _sentences(path, lowercase=lowercase, prefix=prefix)
     preprocess = {
         "family": kind,
         "length": _length(path, sentences, words, given["positions"]),
-        "lowercase": bool(words.get("do_lower_case", kind in ("bert", "distilbert"))),
-        "prefix": _prompt(path),
+        "lowercase": lowercase,
+        "prefix": prefix,
         "vocabulary": given["vocabulary"],
     }
     pooling: dict[str, Any] = {name: sentences[name] for name in ("pooling", "normalise") if name in sentences}
@@ -235,10 +236,11 @@ def _activation(name: str) -> str:
     return ACTIVATIONS[name]
 
 
-def _sentences(path: Path) -> dict[str, Any]:
+def _sentences(path: Path, *, lowercase: bool, prefix: str) -> dict[str, Any]:
     """How a sentence encoder pools and normalises, from modules.json and the folders that it lists; empty for none.
 
-    Raises UsageError for a module that is not known: without it, features would be others.
+    Raises UsageError for a module that is not known, for texts in lower case where the tokenizer's are not, and where
+    tokens of the `prefix` are not pooled: without that, features would be others.
     """
     file = path / "modules.json"
     if not file.is_file():
@@ -253,20 +255,27 @@ def _sentences(path: Path) -> dict[str, Any]:
     for module in modules:
         kind = str(module.get("type", "")).rpartition(".")[2]
         if kind == "Pooling":
-            found["pooling"] = _pooling(path / str(module.get("path", "")) / CONFIG)
+            found["pooling"] = _pooling(path / str(module.get("path", "")) / CONFIG, prefix)
         elif kind == "Normalize":
             found["normalise"] = True
         elif kind != "Transformer":
             raise UsageError(f"{file} lists the module {kind!r}", hint="known are Transformer, Pooling and Normalize")
-    limits = _optional(path / "sentence_bert_config.json")
+    file = path / "sentence_bert_config.json"
+    limits = _optional(file)
+    if limits.get("do_lower_case") and not lowercase:
+        message = f"{file} has do_lower_case: texts are put in lower case before the tokenizer, which is not done here"
+        raise UsageError(message, hint="choose another model")
     if isinstance(limits.get("max_seq_length"), int):
         found["length"] = limits["max_seq_length"]
     return found
 
 
-def _pooling(file: Path) -> str:
+def _pooling(file: Path, prefix: str) -> str:
     """Of 1_Pooling/config.json: booleans, or since sentence-transformers 6 one `pooling_mode`."""
     config = _object(file)
+    if prefix and config.get("include_prompt") is False:
+        message = f"{file} has include_prompt false: tokens of the prompt {prefix!r} are left out of the pooling"
+        raise UsageError(f"{message}, which is not done here", hint="choose another model")
     stated = config.get("pooling_mode")
     chosen = [stated] if isinstance(stated, str) else [key for key, value in config.items() if value is True]
     known = [POOLINGS[key] for key in chosen if key in POOLINGS]

@@ -26,3 +26,24 @@ def test_a_predictor_has_fewer_static_shapes_for_large_pictures():
         return sizes_for(type("Kind", (), {"tensors": {"image": TensorSpec((side, side, 3), "uint8")}}))
 
     assert [of(side) for side in (96, 320, 512, 1024)] == [SIZES, (1, 8, 16), (1, 4), (1,)]
+
+
+@pytest.mark.backend
+def test_stock_layers_that_run_one_by_one_get_fewer_rows_where_a_layer_makes_much_of_them():
+    """A block of 32 MiB or more is pages of zeros each time: one layer here makes 64 x 64 x 128 floats, 2 MiB a row."""
+    import keras
+
+    from headstart.engine.device import compiles_each_shape
+    from headstart.engine.network.liveness import largest_tensor
+    from headstart.predictor import sizes_for
+    from headstart.specs import Stage, TensorSpec
+
+    given = keras.Input((64, 64, 3), name="x")
+    inner = keras.Input((64, 64, 3))
+    wide = keras.Model(inner, keras.layers.MaxPooling2D(8)(keras.layers.Conv2D(128, 1)(inner)))
+    stage = Stage("only", keras.Model({"x": given}, {"y": wide(given)}))
+    assert largest_tensor([stage.model]) == 64 * 64 * 128 * 4
+    kind = type("Kind", (), {"tensors": {"image": TensorSpec((64, 64, 3), "uint8")}})
+    network = type("Network", (), {"stages": (stage,)})
+    assert sizes_for(kind, network) == (SIZES if compiles_each_shape() else (1, 8))
+    assert sizes_for(kind) == SIZES

@@ -1,5 +1,6 @@
 """Folders as they are found: what is read of them, and what is refused."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -10,6 +11,7 @@ from headstart.errors import RecipeError, UsageError, WrongWeightsError
 from headstart.recipes.build import build_recipe
 from headstart.recipes.resolve import bind_to, resolve_recipe
 from headstart.registry import load_registry
+from headstart.transfer.comparison.planning import Asked, make_design
 from headstart_plugins.hf_seq2seq._folder import read_folder
 from headstart_plugins.hf_seq2seq._reference import resolve
 
@@ -47,6 +49,20 @@ def test_its_own_decoder_is_taken_where_no_head_is_named(whole_folder, tmp_path)
     assert head("task.layers=3", "task.beams=2") == "pretrained"  # as a recipe of such a run writes out
     with pytest.raises(RecipeError, match=r"task\.layers.*has its own vocabulary and shape \(leave it out, or --head"):
         head("task.layers=2")
+
+
+def test_arms_of_a_comparison_have_a_new_decoder_unless_the_published_one_is_named(whole_folder, tmp_path):
+    data = tmp_path / "pairs.csv"
+    rows = [f"open the file {number},abrir o ficheiro {number}" for number in range(40)]
+    data.write_text("\n".join(["text,translation", *rows]) + "\n")
+    flags = {"task": "translation", "backend": "torch"}
+    asked = Asked(data=str(data), backbones=(str(whole_folder("marian")),), strategies=("full",), flags=flags, epochs=1)
+    asked = dataclasses.replace(asked, fractions=(1.0,), sets=("input.max_tokens=64",))
+    found = make_design(asked, load_registry())
+
+    assert {arm.flags["head"] for arm in found.arms} == {"decoder"}
+    assert any("every arm has a new decoder" in note for note in found.notes)
+    assert found.settings == asked.document()
 
 
 def test_other_folders_are_left_to_others(tmp_path):

@@ -19,11 +19,11 @@ def _filled(spec, registry, **options):
     return stages
 
 
-def _states(stages, ids, mask):
+def _states(stages, ids, mask, types=None):
     """Of each stage the tokens (row, time, width), and the pooled features (row, width)."""
     from headstart.testing.backbones.network import run_stages
 
-    tensors = {"ids": ids, "types": np.zeros_like(ids), "mask": mask}
+    tensors = {"ids": ids, "types": np.zeros_like(ids) if types is None else types, "mask": mask}
     outputs = run_stages(stages, tensors)
     return [outputs[stage.name, "x"] for stage in stages], outputs["pool", "pooled"]
 

@@ -164,6 +164,24 @@ def test_a_sentence_encoder_of_another_make_is_refused(modules, pooling, words, 
         read_folder(folder)
 
 
+def test_a_sentence_encoder_that_lowers_what_its_tokenizer_does_not_is_refused(tmp_path):
+    folder = sentence_encoder(write_folder(tmp_path / "model", "roberta"), OLD, pooling_mode="mean")
+    change(folder, "sentence_bert_config.json", max_seq_length=24, do_lower_case=True)
+    with pytest.raises(UsageError, match=r"sentence_bert_config\.json has do_lower_case"):
+        read_folder(folder)
+    change(folder, "tokenizer_config.json", do_lower_case=True)
+    assert read_folder(folder).preprocess["length"] == 24
+
+
+def test_a_sentence_encoder_that_pools_without_its_prompt_is_refused_where_it_has_one(tmp_path):
+    folder = write_folder(tmp_path / "model", "bert")
+    sentence_encoder(folder, NEW, pooling_mode="mean", include_prompt=False)
+    assert read_folder(folder).given["pooling"] == "mean"
+    change(folder, "config_sentence_transformers.json", prompts={"query": "query: "}, default_prompt_name="query")
+    with pytest.raises(UsageError, match=r"include_prompt false: tokens of the prompt 'query: '"):
+        read_folder(folder)
+
+
 @pytest.mark.parametrize(
     ("stated", "length"),
     [(10**30, POSITIONS), (None, POSITIONS), (512, POSITIONS), (20, 20), (-1, POSITIONS), ("20", POSITIONS)],

@@ -50,6 +50,16 @@ def test_pooled_vectors_are_those_of_the_real_tokens_alone(kind, tmp_path, regis
 
 
 @pytest.mark.slow_on_jax
+def test_a_network_of_one_type_takes_the_second_text_of_a_pair_as_the_first(tmp_path, registry, filled, states):
+    """transformers gives RoBERTa no types, whatever numbers its tokenizer has."""
+    stages = filled(registry.resolve_backbone(str(write_folder(tmp_path / "roberta", "roberta"))))
+    ids, mask = tokens_of("roberta")
+    second = np.where(np.arange(ids.shape[1]) > 4, 1, 0) * np.ones_like(ids)
+    for one, other in zip(states(stages, ids, mask)[0], states(stages, ids, mask, second)[0], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow_on_jax
 @pytest.mark.parametrize("kind", ["bert", "roberta", "xlm-roberta"])
 def test_the_layer_above_the_first_token_is_kept_where_it_is_asked_for(
     kind, tmp_path, registry, filled, states, assert_close

@@ -96,6 +96,17 @@ def test_other_tables_of_texts_are_scored(run, tmp_path):
         run.evaluate(str(tmp_path / "bad.csv"))
 
 
+def test_beside_a_run_that_lacks_a_class_that_one_is_named(run, tmp_path):
+    from headstart.runs.fitting import fit
+
+    rows = [f"it was {('bad', 'good', 'fair')[n % 3]} {n},{('neg', 'pos', 'so')[n % 3]}\n" for n in range(60)]
+    (tmp_path / "three.csv").write_text("review,label\n" + "".join(rows), "utf-8")
+    asked = {"backbone": run.recipe.backbone, "strategy": "probe", "engine": "native"}
+    three = fit(str(tmp_path / "three.csv"), out=str(tmp_path / "three"), reporters=[], **asked)
+    with pytest.raises(DataError, match=rf"{run.path}: row-\d+: label 'so' is none of the 2 known classes"):
+        three.beside(run)
+
+
 def test_masking_is_refused_before_anything_is_trained(run, tmp_path):
     from headstart.runs.fitting import fit
 

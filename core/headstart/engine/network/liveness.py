@@ -7,14 +7,35 @@ memory that was not touched before has to be got from the system, page by page.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import keras
 
+BLOCK = 32 << 20
+"""Bytes from which the GNU C library gives a block back to the system as it is freed, and has the next one as pages of
+zeros, a fault each (glibc 2.36, mallopt(3): M_MMAP_THRESHOLD): where layers run one by one, blocks of that size may
+cost as much time as the arithmetic."""
 RUN = "_run_through_graph"
 """The method of Keras' Functional models that runs layer after layer."""
+
+
+def largest_tensor(models: Iterable[keras.Model]) -> int:
+    """Bytes a row of the largest float32 tensor that a layer of these Functional models gives, of those whose sizes are
+    known."""
+    from headstart.engine.network.cutting import nodes_of
+
+    shapes = (
+        tensor.shape[1:]
+        for model in models
+        for each in model._flatten_layers()
+        if hasattr(type(each), RUN)
+        for node in nodes_of(each)
+        for tensor in node.outputs
+    )
+    return max((4 * math.prod(shape) for shape in shapes if None not in shape), default=0)
 
 
 def let_go(model: keras.Model) -> None:

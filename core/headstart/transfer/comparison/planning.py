@@ -139,6 +139,11 @@ def make_design(asked: Asked, registry: Registry) -> Design:
     for each in bound:
         _verify_begins_anew(each.task)
         check_weights_present(each, registry)
+    if asked.flags.get("head") is None and any(each.head == PRETRAINED for each in bound):
+        new = bound[0].task.heads[0]
+        anew = make_design(dataclasses.replace(asked, flags={**asked.flags, "head": new}), registry)
+        told = f"every arm has a new {new}, since the losses of the published one are of another vocabulary"
+        return dataclasses.replace(anew, settings=asked.document(), notes=(told, *anew.notes))
     if len(tasks := dict.fromkeys(each.task.short_name for each in bound)) > 1:
         raise UsageError(f"the arms would learn different tasks: {', '.join(tasks)}", hint="name one with --task")
     if other := other_kind(records, registry.get("targets", bound[0].task.targets), registry):
