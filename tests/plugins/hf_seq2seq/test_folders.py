@@ -57,7 +57,7 @@ def test_arms_of_a_comparison_have_a_new_decoder_unless_the_published_one_is_nam
     data.write_text("\n".join(["text,translation", *rows]) + "\n")
     flags = {"task": "translation", "backend": "torch"}
     asked = Asked(data=str(data), backbones=(str(whole_folder("marian")),), strategies=("full",), flags=flags, epochs=1)
-    asked = dataclasses.replace(asked, fractions=(1.0,), sets=("input.max_tokens=64",))
+    asked = dataclasses.replace(asked, fractions=(1.0,), sets=("input.max_tokens=32", "task.most=32"))
     found = make_design(asked, load_registry())
 
     assert {arm.flags["head"] for arm in found.arms} == {"decoder"}
