@@ -23,7 +23,7 @@ STOCK = "stock"
 
 def on_stock_layers(run):
     """The metrics on test of a run's artefact by itself."""
-    (samples,), _ = run._own("test")
+    (samples,), _ = run.data.own("test", is_refitted=False)
     return score(run.artefact.predictor, samples).metrics
 
 

@@ -28,9 +28,10 @@ def bytes_a_row(batch: Batch) -> int:
     return sum(array[:1].nbytes for array in batch.values())
 
 
-def rows_within(row_bytes: int, most: int, room: int = ROOM) -> int:
-    """How many rows of so many bytes a call on a processor is given: a power of two, `most` at most."""
-    fitting = min(most, max(room // max(row_bytes, 1), 1))
+def rows_within(row_bytes: int, most: int, room: int | None = None) -> int:
+    """How many rows of so many bytes fit into `room`, by default what a call on a processor is given: a power of two,
+    `most` at most."""
+    fitting = min(most, max((ROOM if room is None else room) // max(row_bytes, 1), 1))
     return 1 << (fitting.bit_length() - 1)
 
 
