@@ -224,7 +224,8 @@ def predict(
             if kept is not None:
                 for _ in answers(told):
                     pass
-                say(f"{count - len(errors):,} answers added to {kept}")
+                added = count - len(errors)
+                say(f"{added:,} {'answer' if added == 1 else 'answers'} added to {kept}")
             else:
                 _print(opened, answers, form, told=told, top_k=top_k)
     except KeyboardInterrupt as exc:
