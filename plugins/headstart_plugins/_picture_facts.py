@@ -38,6 +38,13 @@ def is_cropped(fact: Facts) -> bool:
     return any(fact.get(name, 0) < 0 for name in ("offset_x", "offset_y"))
 
 
+def seen_share(fact: Facts) -> float:
+    """The share of the picture's pixels that the input shows."""
+    across = min(1.0, float(fact["input_width"] / (fact["width"] * fact["scale_x"])))
+    down = min(1.0, float(fact["input_height"] / (fact["height"] * fact["scale_y"])))
+    return across * down
+
+
 def cropped_off(lost: int, total: int, what: str) -> Finding:
     """A warning that so many of `total`, of `what` there is in the plural, are not in the input."""
     message = (

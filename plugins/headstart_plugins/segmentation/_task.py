@@ -10,12 +10,12 @@ import numpy as np
 
 from headstart.calibration import stored_temperature
 from headstart.errors import DataError, PluginError
-from headstart.specs import Batch, Facts, Mix, Sample, TakenOver, Task, TaskRequest, TensorSpec
+from headstart.specs import Batch, Facts, Finding, Mix, Sample, TakenOver, Task, TaskRequest, TensorSpec
 from headstart.suggest import suggestion
 from headstart_plugins._heads.labels import stored_names
 from headstart_plugins._marks import Overlay
 from headstart_plugins._mask import MOST_CLASSES, VOID, Mask
-from headstart_plugins._picture_facts import verify_facts
+from headstart_plugins._picture_facts import is_cropped, seen_share, verify_facts
 from headstart_plugins.segmentation import SegmentationOptions
 from headstart_plugins.segmentation._answers import IN_FILES, answer_files, answer_of, drawn_mask
 from headstart_plugins.segmentation._calibrate import Honesty, PixelCalibrator
@@ -66,7 +66,7 @@ def build(request: TaskRequest) -> Segmentation:
 @dataclass(frozen=True)
 class Segmentation:
     """A class of `palette` for every pixel; fulfils `headstart.specs.Task`, KeepsTruth, FitsTargets, TakesOverHead,
-    JoinsTargets, MarksTargets, MergesTiles, ListsAnswers, WritesFiles, HoldsInFiles and DrawsAnswers.
+    JoinsTargets, MarksTargets, TellsOfTargets, MergesTiles, ListsAnswers, WritesFiles, HoldsInFiles and DrawsAnswers.
 
     The one target is "mask" (batch, height, width) uint8, in pixels of the input, `size`: the place of the class of
     each, VOID where nothing is said and beyond the picture. The truth of a finished network is TRUTH, the same in
@@ -224,6 +224,19 @@ class Segmentation:
     def join(self, targets: Batch, partners: Sequence[Batch], mixes: Sequence[Sequence[Mix]]) -> Batch:
         """See JoinsTargets and `_mix.join`."""
         return {"mask": join(targets["mask"], [each["mask"] for each in partners], mixes)}
+
+    def findings(
+        self, values: Sequence[Mask], facts: Sequence[Facts], keys: Sequence[str], *, mixes: bool
+    ) -> Iterable[Finding]:
+        """See TellsOfTargets: what of masks is lost where pictures are cropped."""
+        seen = [seen_share(fact) for fact in facts if is_cropped(fact)]
+        if seen:
+            message = (
+                f"{len(seen)} of {len(facts)} pictures are cropped, and {1 - sum(seen) / len(seen):.1%} of their "
+                "pixels lie outside of what the network sees: nothing is learned of them, and what is answered there "
+                "is that of the nearest pixels; --set input.resize=pad shows all of each picture"
+            )
+            yield Finding("warning", message, len(seen))
 
     def marks(self, targets: Batch) -> Sequence[Sequence[Overlay]]:
         """See MarksTargets: the masks in their colours."""

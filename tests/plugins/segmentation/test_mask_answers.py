@@ -56,6 +56,20 @@ def test_targets_are_sampled_and_the_truth_stays_as_it_came():
     assert np.array_equal(task.truth(other, examples.FACTS, "a")["truth_mask"][0], classes), "by name, not by number"
 
 
+def test_what_cropping_keeps_from_the_network_is_told():
+    """A picture of 160 x 90 whose middle is seen: 90 of 160 columns."""
+    whole = {**examples.FACTS, "height": 90, "width": 160, "input_height": 90, "input_width": 160}
+    whole |= {"scale_x": 1.0, "scale_y": 1.0, "offset_x": 0, "offset_y": 0}
+    cropped = {**whole, "input_width": 90, "offset_x": -35}
+    masks = [one_class(1, whole)] * 3
+    (found,) = examples.task().findings(masks, [whole, cropped, cropped], ["a", "b", "c"], mixes=False)
+
+    assert found.level == "warning"
+    assert found.message.startswith("2 of 3 pictures are cropped, and 43.8% of their pixels lie outside")
+    assert "input.resize=pad" in found.message
+    assert not list(examples.task().findings(masks, [whole] * 3, ["a", "b", "c"], mixes=False))
+
+
 def test_what_is_no_mask_of_its_picture_is_named():
     task = examples.task()
     with pytest.raises(DataError, match=r"^p7: its mask has 70 x 88 pixels, and the picture 88 x 70"):
