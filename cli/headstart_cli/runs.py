@@ -76,23 +76,30 @@ def evaluate(
 ) -> None:
     """Score a run's model: on its own held-out samples, or on other data."""
     opened = _open(run, disable_plugin)
-    if against is not None:
-        if predictions is not None:
-            raise UsageError("--predictions writes the answers of one run", hint="leave out --against")
-        other = _open(against, disable_plugin)
-        _print_beside(opened.beside(other, data, split=split, backend=backend, sets=set_ or ()).document, as_json)
-        return
-    evaluation = opened.evaluate(data, split=split, backend=backend, predictions=predictions, sets=set_ or ())
+    asked: dict[str, Any] = {"split": split, "backend": backend, "sets": set_ or ()}
+    if against is None:
+        document = opened.evaluate(data, predictions=predictions, **asked).document
+    elif predictions is None:
+        document = opened.beside(_open(against, disable_plugin), data, **asked).document
+    else:
+        raise UsageError("--predictions writes the answers of one run", hint="leave out --against")
     for level in ("warning", "note"):
-        for message in evaluation.document[f"{level}s"]:
+        for message in document[f"{level}s"]:
             say(f"{level}: {message}")
     if predictions is not None:
         say(f"answers written to {predictions}")
     if as_json:
-        print_json(dict(evaluation.document))
-        return
-    for name, metrics in evaluation.document["metrics"].items():
-        intervals = evaluation.document["intervals"].get(name, {})
+        print_json(dict(document))
+    elif against is None:
+        _print_scores(document)
+    else:
+        _print_differences(document)
+
+
+def _print_scores(document: Mapping[str, Any]) -> None:
+    """Print a table of metrics with their intervals for each split."""
+    for name, metrics in document["metrics"].items():
+        intervals = document["intervals"].get(name, {})
         rows = [
             (
                 metric,
@@ -101,18 +108,12 @@ def evaluate(
             )
             for metric, value in metrics.items()
         ]
-        title = f"{name}: {evaluation.document['samples'][name]:,} samples, on {evaluation.document['backend']}"
+        title = f"{name}: {document['samples'][name]:,} samples, on {document['backend']}"
         print_table(("metric", "value", "95 % interval"), rows, title=title)
 
 
-def _print_beside(document: Mapping[str, Any], as_json: bool) -> None:
+def _print_differences(document: Mapping[str, Any]) -> None:
     """Print what one run scores above another."""
-    for level in ("warning", "note"):
-        for message in document[f"{level}s"]:
-            say(f"{level}: {message}")
-    if as_json:
-        print_json(dict(document))
-        return
     rows = [
         (
             metric,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import wave
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -32,7 +33,7 @@ PREVIEW_SECONDS = 6.0
 SHEET_SIDE = 260
 
 
-class WaveKind:
+class WaveKind(ABC):
     """Fulfils `headstart.specs.InputKind`, PreparesSeveral, MixesSamples, JudgesChanges, DrawsSheets and
     ShowsDetail but for `features` and `output_ranges`, which a kind of its own gives. A Sample's value is a `Wave`.
 
@@ -56,9 +57,9 @@ class WaveKind:
             "masks": TensorSpec(NO_MASKS.shape, "float32"),
         }
 
+    @abstractmethod
     def features(self, samples: Any, masks: Any) -> Mapping[str, Any]:
         """Symbolic samples (batch, n) and masks (batch, 2, 200), float32, to the tensors that a backbone takes."""
-        raise NotImplementedError
 
     def conditioned(self, samples: np.ndarray) -> np.ndarray:
         """All samples (n,) float32 of a recording as windows are cut from them: where weights want another loudness, or

@@ -34,7 +34,7 @@ def test_stock_layers_that_run_one_by_one_get_fewer_rows_where_a_layer_makes_muc
     import keras
 
     from headstart.engine.device import compiles_each_shape
-    from headstart.engine.network.liveness import largest_tensor
+    from headstart.engine.network.liveness import BLOCK, largest_tensor
     from headstart.predictor import sizes_for
     from headstart.specs import Stage, TensorSpec
 
@@ -45,5 +45,6 @@ def test_stock_layers_that_run_one_by_one_get_fewer_rows_where_a_layer_makes_muc
     assert largest_tensor([stage.model]) == 64 * 64 * 128 * 4
     kind = type("Kind", (), {"tensors": {"image": TensorSpec((64, 64, 3), "uint8")}})
     network = type("Network", (), {"stages": (stage,)})
+    assert rows_within(112 * 112 * 96 * 4, 32, BLOCK - 1) == 4  # what EfficientNet-Lite0 makes of 224 px
     assert sizes_for(kind, network) == (SIZES if compiles_each_shape() else (1, 8))
     assert sizes_for(kind) == SIZES

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 BLOCK = 32 << 20
 """Bytes from which the GNU C library gives a block back to the system as it is freed, and has the next one as pages of
-zeros, a fault each (glibc 2.36, mallopt(3): M_MMAP_THRESHOLD): where layers run one by one, blocks of that size may
-cost as much time as the arithmetic."""
+zeros, a fault each (glibc 2.36, mallopt(3): M_MMAP_THRESHOLD): where layers run one by one, that is time beside the
+arithmetic."""
 RUN = "_run_through_graph"
 """The method of Keras' Functional models that runs layer after layer."""
 
