@@ -33,12 +33,17 @@ def environment():
     return {**kept, "PYTHONPATH": str(PLUGIN), "OMP_NUM_THREADS": "1"}
 
 
-def headstart(*arguments, cwd):
+def told(*arguments, cwd, code=0):
+    """What a command says: its output, or its errors where it should fail."""
     done = subprocess.run(
         [*COMMAND, *arguments], env=environment(), cwd=cwd, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    assert done.returncode == code, done.stderr
+    return done.stderr if code else done.stdout
+
+
+def headstart(*arguments, cwd):
+    return json.loads(told(*arguments, cwd=cwd))
 
 
 def probabilities(path):
@@ -79,6 +84,13 @@ def test_a_model_trained_on_one_backend_answers_the_same_on_the_other(tmp_path, 
         assert theirs[key][1] == pytest.approx(values, abs=1e-4)
     spread = [value for _, values in ours.values() for value in values]
     assert max(spread) - min(spread) > 0.05  # 500 times what they may differ by
+
+    beside = told("evaluate", "run", "--against", "run", cwd=tmp_path)
+    (row,) = (line.split() for line in beside.splitlines() if "balanced_accuracy" in line)
+    assert row[1] == row[2]
+    assert row[3:] == ["+0", "+0", "to", "+0", "1.000"]
+    refused = told("evaluate", "run", "--against", "run", "--predictions", "both.csv", cwd=tmp_path, code=2)
+    assert "leave out --against" in refused
 
 
 @pytest.mark.slow

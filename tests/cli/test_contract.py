@@ -19,7 +19,7 @@ PROMISED = {
         *("--backbone", "--strategy", "--seeds", "--fractions", "--backend", "--out", "--resume", "--json"),
         *("--epochs", "--limit", "--image-size", "--jobs", "--threads", "--set"),
     },
-    "evaluate": {"--split", "--backend", "--predictions", "--json"},
+    "evaluate": {"--split", "--backend", "--predictions", "--against", "--json"},
     "predict": {"--top-k", "--backend", "--json", "--csv"},
     "lr": {
         *("--recipe", "--backbone", "--weights", "--backend", "--strategy", "--train", "--head", "--augment"),
