@@ -217,7 +217,7 @@ def predict(
             on_finding=lambda finding: say(f"{finding.level}: {finding.message}"),
         )
         for answer in unranked_told(found, top_k, say):
-            errors.extend([answer[REFUSED]] if REFUSED in answer else [])
+            errors.extend([_why(answer)] if REFUSED in answer else [])
             yield answer
             count += 1
 
@@ -241,6 +241,12 @@ def predict(
         raise DataError(
             f"{len(errors):,} of {count:,} inputs cannot be read{others}", hint="mend them, or leave them out"
         )
+
+
+def _why(refused: Mapping[str, Any]) -> str:
+    """Why an input has no answer, with what it is called: a row of a table reads otherwise."""
+    called, reason = str(refused["input"]), str(refused[REFUSED])
+    return reason if called in reason else f"{called}: {reason}"
 
 
 def _print(

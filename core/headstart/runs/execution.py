@@ -242,7 +242,7 @@ def conclude(
         },
         LINEAGE: as_documents(lineage),
     }
-    save_network(folder.artefact, plan.blueprint(), plan.network, facts=facts)
+    save_network(folder.artefact, dataclasses.replace(plan.blueprint(), forms=plan.forms()), plan.network, facts=facts)
     with clock.measure("evaluate"):
         artefact = Artefact.load(folder.artefact, registry=plan.registry)
         scored, engine = proved_and_scored(artefact, plan, training, extractor, folder.predictions, refit=last.refit)

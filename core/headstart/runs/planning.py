@@ -53,6 +53,7 @@ from headstart.specs import (
     LocalFile,
     MixesTargets,
     Phase,
+    ReadsForms,
     Records,
     TakesOverHead,
     TargetKind,
@@ -123,6 +124,12 @@ class Plan:
             input_assets=assets_of(self.kind),
             task_assets=assets_of(self.task),
         )
+
+    def forms(self) -> tuple[str, ...]:
+        """Those of the records' payloads, see ReadsForms; () where the input kind tells none apart."""
+        if not isinstance(self.kind, ReadsForms):
+            return ()
+        return tuple(sorted({self.kind.form(record.payload) for record in self.records.items}))
 
     def assets(self) -> dict[str, dict[str, str]]:
         """The SHA-256 (hex) of each file that the input kind and the task are built from, by name."""
