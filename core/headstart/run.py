@@ -61,6 +61,7 @@ from headstart.specs import (
     Finding,
     ListsAnswers,
     ReporterSpec,
+    TakesLabelIds,
     WritesFiles,
 )
 from headstart.specs import Evaluation as Scores
@@ -232,7 +233,10 @@ class Run(Shown):
         artefact = self._asked(asked)
         if asked.options.tiling is not None:
             verify_tiling(artefact.kind, artefact.task, asked.options.tiling)
-        named = Inputs(self.data, asked, on_finding).named(inputs, texts)
+        finder = Inputs(self.data, asked, on_finding)
+        named = finder.named(inputs, texts)
+        if out is not None and isinstance(artefact.task, TakesLabelIds):
+            finder.look_up_ids(inputs, named)
         job = None if out is None or not jsonl else AnswerJob(Path(out), self._job(top_k, engine, sets))
         ask = partial(Predictor.answers, top_k=top_k, on_progress=on_progress, tiling=asked.options.tiling)
         with nullcontext() if job is None else locked(job.path.parent), nullcontext() if job is None else job:
@@ -241,7 +245,7 @@ class Run(Shown):
             widest = dataclasses.replace(artefact.predictor, sizes=sizes_for(artefact.kind))
             left = Left(range(len(names))) if job is None else job.left_of(names, widest.window)
             payloads = [named[place][1] for place in left.places]
-            files = self._answer_files(artefact, named, out, job)
+            files = self._answer_files(artefact, named, out, job, finder)
             with (
                 nullcontext() if files is None else closing(files),
                 predictor_in(artefact, engine, payloads, _as_finding(on_finding), count=len(named)) as (predictor, _),
@@ -267,13 +271,21 @@ class Run(Shown):
 
     @staticmethod
     def _answer_files(
-        artefact: Artefact, named: Sequence[tuple[str, Any]], out: str | Path | None, job: AnswerJob | None
+        artefact: Artefact,
+        named: Sequence[tuple[str, Any]],
+        out: str | Path | None,
+        job: AnswerJob | None,
+        finder: Inputs,
     ) -> AnswerFiles | None:
         """The files that the task makes, in `out`; a job can do without."""
         makes = isinstance(artefact.task, WritesFiles | DrawsAnswers | CollectsAnswers)
         if out is None or (job is not None and not makes):
             return None
-        files = AnswerFiles(Path(out), artefact.task, artefact.kind, named, goes_on=job is not None and job.is_begun)
+        task = artefact.task
+        if finder.label_ids and isinstance(task, TakesLabelIds):
+            task = task.with_label_ids(finder.label_ids)
+        goes_on = job is not None and job.is_begun
+        files = AnswerFiles(Path(out), task, artefact.kind, named, goes_on=goes_on, ids=finder.ids)
         if job is not None and job.is_begun:
             files.take_up(job.answers())
         return files

@@ -55,6 +55,7 @@ from headstart.specs import (
     Phase,
     ReadsForms,
     Records,
+    TakesLabelIds,
     TakesOverHead,
     TargetKind,
     Task,
@@ -456,6 +457,8 @@ def _build_task(
                 "head; --head-from RUN keeps what a run's head knows and adds the rest"
             )
             raise DataError(message, hint=hint) from exc
+    if records.label_ids and isinstance(task, TakesLabelIds):
+        task = task.with_label_ids(records.label_ids)
     mixing = [spec.name for spec in resolved.augmentations if spec.mixes]
     if mixing and not isinstance(task, (MixesTargets, JoinsTargets)):
         raise UsageError(
