@@ -149,7 +149,7 @@ def measured(given: argparse.Namespace, study: Study, cell: Cell) -> Scores:
         _, metrics = timed(command, environment(**threads_of(given.threads)))
     else:
         verb, *flags = study.arms[cell.arm]
-        if "lp_ft" in flags:
+        if "lp_ft" in flags and "pretrained" not in flags:
             flags += ["--epochs", str(tune), "--set", f"strategy.probe_epochs={probe}"]
         elif "as_is" not in flags:
             flags += ["--epochs", str(probe + tune)]
