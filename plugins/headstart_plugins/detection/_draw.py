@@ -47,14 +47,17 @@ def coco_files(
     score, and beside them the file's name and the class's. `coco_categories.json`, what the ids mean: the lists
     `images` and `categories` as COCO has them.
 
-    Where the names of all files end in different whole numbers without their suffix, as those of COCO's own pictures,
-    these are the ids of the pictures; else they are numbered from 1. Classes have their `category_ids`, which those of
-    published heads may have; else they are numbered from 1, in their order. Ids of other annotations are those that
-    have the same names there.
+    Pictures have the `id` of their answer, which is that of an annotation file in COCO's format that names them, where
+    each has another one. Else, where the names of all files end in different whole numbers without their suffix, as
+    those of COCO's own pictures, these are their ids; else they are numbered from 1. Classes have their `category_ids`,
+    which are those of such a file or of a published head; else they are numbered from 1, in their order. Ids of other
+    annotations are those that have the same names there.
     """
     digits = [re.search(r"(\d+)$", PurePath(name).stem) for name, _ in answers]
-    own = [int(found[1]) for found in digits if found]
-    ids = own if len(set(own)) == len(answers) else range(1, len(answers) + 1)
+    stated = [answer["id"] for _, answer in answers if "id" in answer]
+    ended = [int(found[1]) for found in digits if found]
+    counted = list(range(1, len(answers) + 1))
+    ids = next(each for each in (stated, ended, counted) if len(set(each)) == len(answers))
     numbers = dict(zip(classes, category_ids or range(1, len(classes) + 1), strict=True))
     results = [
         {
