@@ -99,7 +99,7 @@ STUDIES = {
     "boundaries": Study(
         "Boundaries between these classes",
         "at a rate of 0.0001, of lite0 and of a head alone at 0.001; an edge is each pixel with one of another class "
-        f"in the {WIDTH} x {WIDTH} around it. HED as published is its own head after an epoch at a rate of 1e-12",
+        f"in the {WIDTH} x {WIDTH} around it",
         "No edge anywhere has 0.456 and 0.912.",
         size=128,
         probe=40,
@@ -108,7 +108,7 @@ STUDIES = {
         arms={
             f"lite0 {BY_HAND}": (),
             "HED from scratch": ("pretrain", "--weights", "none", *SIDES),
-            "HED as published": (*ALONE, *OWN[:-1], "1e-12", "--epochs", "1"),
+            "HED as published": ("fit", "--strategy", "as_is", *OWN[:4]),
             "HED, new side outputs alone": (*ALONE, *SIDES[:-1], "1e-3"),
             "HED, new side outputs": (*TUNED, *SIDES),
             "HED, its own side outputs": (*TUNED, *OWN),
@@ -151,7 +151,7 @@ def measured(given: argparse.Namespace, study: Study, cell: Cell) -> Scores:
         verb, *flags = study.arms[cell.arm]
         if "lp_ft" in flags:
             flags += ["--epochs", str(tune), "--set", f"strategy.probe_epochs={probe}"]
-        elif "--epochs" not in flags:
+        elif "as_is" not in flags:
             flags += ["--epochs", str(probe + tune)]
         shared = ("--image-size", str(study.size), "--batch-size", str(BATCH))
         metrics = run_of(given, cell, (verb, f"masks:{table}", *flags, *shared))["metrics"]["test"]

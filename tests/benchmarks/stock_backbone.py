@@ -20,7 +20,8 @@ from headstart.engine.network.assemble import build_backbone
 from headstart.engine.network.lsuv_init import calibration_batch, initialise
 from headstart.engine.network.stages import assign_arrays, name_variables
 from headstart.registry import Registry, load_registry
-from headstart.specs import Backbone, BackboneSpec, LocalFile, PackageFile, Stage, TensorSpec
+from headstart.specs import Backbone, BackboneSpec, Stage, TensorSpec
+from headstart.transfer.ranking.candidates import is_here
 from headstart.weights.files import write_safetensors
 from headstart.weights.source import load_arrays
 
@@ -44,7 +45,7 @@ def load_stages(
     spec: BackboneSpec, options: Any, registry: Registry
 ) -> tuple[tuple[Stage, ...], Mapping[str, Any], bool]:
     """The stages with their weights, the preprocessing of these, and whether they are published ones."""
-    weights = next((each for each in spec.weights if isinstance(each.origin, PackageFile | LocalFile)), None)
+    weights = next((each for each in spec.weights if is_here(spec, each)), None)
     preprocess = weights.preprocess if weights else spec.preprocess
     shapes = {"image": (*preprocess["size"], 3)}
     inputs = {name: TensorSpec(shape, "float32") for name, shape in shapes.items()}
@@ -58,10 +59,12 @@ def load_stages(
 
 
 def as_keras(stages: Sequence[Stage]) -> keras.Model:
-    """Preprocessed pictures (batch, size, size, 3) float32 to the pooled features (batch, channels)."""
+    """Preprocessed pictures (batch, size, size, 3) float32 to the pooled features (batch, channels), which the last
+    stages of a detector come after."""
     image = keras.Input(stages[0].model.input["image"].shape[1:])
     tensors: Mapping[str, Any] = {"image": image}
-    for stage in stages:
+    last = max(place for place, stage in enumerate(stages) if "pooled" in stage.model.output)
+    for stage in stages[: last + 1]:
         for layer in stage.model._flatten_layers(include_self=False):
             _forget_initialisers(layer)
         tensors = stage.model({name: tensors[name] for name in stage.model.input})

@@ -44,6 +44,8 @@ def test_the_table_says_what_to_take_and_what_is_not_here(backend, tmp_path, cap
 
     assert "* small/net" in said
     assert "knn (95 %)" in said
+    assert "knn:         what the nearest neighbours" in said
+    assert "(accuracy, or R squared; higher is better)" in said
     assert "recommended: --backbone small/net" in said
     assert "looked at:   72 records of train and val; the 18 of test were not" in said
     assert "report:      runs/ranking-digits/ranking.html" in said
