@@ -183,7 +183,7 @@ def _table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in cells:
@@ -201,7 +201,10 @@ def _cells(
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and cells of a table of sources."""
     there = [name for name in FIRST if name != by and any(name in row.scores for row in rows)][:beside]
-    columns = ("source", f"{by} (95 %)", *there, "source accuracy", "parameters", "samples/s")
+    facts = ("source accuracy", "parameters", "samples/s")
+    if beside == _width(0):  # names, which are to be typed, need the room
+        facts = ("source\naccuracy", "para-\nmeters", "samples\n/s")
+    columns = ("source", f"{by} (95 %)", *there, *facts)
     cells = []
     for row in rows:
         found = row.scores.get(by)

@@ -9,6 +9,7 @@ seconds of the rest, and for a whole epoch, of one part, the accuracy on val.
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 import time
@@ -23,6 +24,8 @@ parts = int(sys.argv[2]) if len(sys.argv) > 2 else 1
 x_train, y_train = read_split(job, "train")
 x_val, y_val = read_split(job, "val")
 
+for module in job.get("imports", ()):
+    importlib.import_module(module)
 base = keras.models.load_model(job["keras_file"], compile=False)
 inputs = keras.Input((job["size"], job["size"], 3))
 x = keras.layers.Rescaling(job["scale"], offset=job["offset"])(inputs)

@@ -2,8 +2,9 @@
 
     KERAS_BACKEND=torch python tests/benchmarks/stock_backbone.py efficientnet_lite/lite0 FOLDER
 
-The Keras file holds stock layers alone, so that it opens without headstart. A backbone whose published weights are
-not on this machine gets random ones, calibrated so that its features are alive. Prints what a control must know.
+The Keras file holds stock layers, so that it opens without headstart; `imports` names the modules of others, to be
+loaded first. A backbone whose published weights are not on this machine gets random ones, calibrated so that its
+features are alive. Prints what a control must know.
 """
 
 from __future__ import annotations
@@ -33,11 +34,14 @@ def main() -> None:
     spec: BackboneSpec = registry.get("backbones", name)
     stages, preprocess, real = load_stages(spec, spec.default_options(), registry)
     folder.mkdir(parents=True, exist_ok=True)
-    as_keras(stages).save(folder / "backbone.keras")
+    model = as_keras(stages)
+    model.save(folder / "backbone.keras")
+    homes = {type(layer).__module__ for layer in model._flatten_layers()}
     arrays = {name: keras.ops.convert_to_numpy(value) for name, value in name_variables(stages).items()}
     write_safetensors(folder / "backbone.safetensors", arrays)
     scale, offset = preprocess["scale"][0], preprocess["offset"][0]
     facts = {"size": preprocess["size"][0], "interpolation": preprocess["interpolation"]}
+    facts["imports"] = sorted(home for home in homes if home.partition(".")[0] != "keras")
     print(json.dumps({"real_weights": real, "scale": scale, "offset": offset, **facts}))
 
 
