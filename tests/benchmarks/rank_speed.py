@@ -7,9 +7,9 @@
 
 Ours is `headstart rank --then-fit` with an empty cache, whole process: five sources, nine scores, and `lp_ft` on the
 best, which gets the one epoch that each source gets in the control (R1; R1v with VGG16 among the five, which takes
-most of the time on both sides). Then `headstart rank` once more with the cache that it left (R2). The control is one
-epoch of fine-tuning in plain Keras for each of the five (`one_epoch.py`), whole processes one after the other, on the
-same pictures. Two of `--parts` of such an epoch are run, with the start of the process and all that compiles in the
+most of the time on both sides). Beside it stands a head alone on the best. Then `headstart rank` once more with the
+cache that it left (R2). The control is one epoch of fine-tuning in plain Keras for each of the five (`one_epoch.py`),
+whole processes one after the other, on the same pictures. Two of `--parts` of such an epoch are run, with the start of the process and all that compiles in the
 first; the others count as the second does. Sources that are not here are left out on both sides, and told. What was
 measured is kept in `--out`: `--cases R1 --rounds 1`, and with `--rounds 2` another day the second round alone.
 """
@@ -39,6 +39,8 @@ SMALL = (
 )
 WITH_VGG = (*SMALL[:4], "keras_applications/vgg16")
 CASES = {"R1": SMALL, "R1v": WITH_VGG}
+EPOCH, HEAD = ("--set", "strategy.epochs=1"), ("--set", "strategy=probe")
+"""What the best source is trained with: an epoch of `lp_ft`, and beside it a head on the features that are there."""
 NETWORKS = ("mobilenet_v2/imagenet", "nanodet/coco")
 """Whose network is told by the first part of its name."""
 QUICK = {"count": 200, "rounds": 1, "cases": ["R1"], "most": 2, "parts": 4}
@@ -95,10 +97,12 @@ def at_hand(sources: Sequence[str]) -> tuple[str, ...]:
 def ratios_of(row: str, sources: Sequence[str], data: Path, given: argparse.Namespace, kept: Kept) -> list[Ratio]:
     """Both sides of a row, round by round, and the second ranking."""
     jobs = {source: job_of(source, data, given) for source in sources}
-    ours, again, theirs = [], [], []
+    ours, again, heads, theirs = [], [], [], []
     for number in range(given.rounds):
         key = f"{given.backend} {given.count} {row} {number} of {len(sources)}"
-        found = kept.once(f"{key} ours", lambda: ours_once(row, sources, data, given))
+        found = kept.once(f"{key} ours", lambda: ours_once(row, sources, data, given, EPOCH))
+        head = kept.once(f"{key} ours, head alone", lambda: ours_once(row, sources, data, given, HEAD))
+        heads.append(head["first"])
         ours.append(found["first"])
         again.append(found["second"])
         epochs = [
@@ -115,21 +119,26 @@ def ratios_of(row: str, sources: Sequence[str], data: Path, given: argparse.Name
     note = f"ours {ours[-1]:.0f} s, {again[-1]:.1f} s again; one epoch each {theirs[-1]:.0f} s"
     first = tuple(each / own for each, own in zip(theirs, ours, strict=True))
     second = tuple(each / own for each, own in zip(theirs, again, strict=True))
+    third = tuple(each / own for each, own in zip(theirs, heads, strict=True))
+    alone = f"ours {heads[-1]:.0f} s, test accuracy {head['test']:.3f}, beside {found['test']:.3f} after the epoch"
     against = "one epoch each in plain Keras"
     return [
         Ratio(row, what, against, first, note),
+        Ratio(row, f"the same, but the head of the best alone (probe): {row}", against, third, alone, counts=False),
         Ratio("R2", f"rank the same again, cache present ({row})", against, second, note, counts=row == "R1"),
     ]
 
 
-def ours_once(row: str, sources: Sequence[str], data: Path, given: argparse.Namespace) -> Measured:
+def ours_once(
+    row: str, sources: Sequence[str], data: Path, given: argparse.Namespace, training: tuple[str, str]
+) -> Measured:
     """Seconds of the first ranking with its run, and of a second one."""
     place = given.out / f"ours-{row}"
     shutil.rmtree(place, ignore_errors=True)
     variables = environment(HEADSTART_CACHE=place / "cache", KERAS_BACKEND=given.backend)
     refs = [part for source in sources for part in ("--backbone", source)]
     command = (HEADSTART, "rank", data, *refs, "--json", "--out")
-    first, document = timed((*command, place / "first", "--then-fit", "--set", "strategy.epochs=1"), variables)
+    first, document = timed((*command, place / "first", "--then-fit", *training), variables)
     second, again = timed((*command, place / "second"), variables)
     if document["recommended"] != again["recommended"]:
         raise SystemExit(f"{row}: a second ranking recommends {again['recommended']}")
