@@ -6,7 +6,6 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -115,9 +114,9 @@ def _opened(artefact: Artefact, extractor: Any, spec: EngineSpec | None, count: 
     stock, network = artefact.predictor, artefact.network
     stop = len(network.stages) - 1
     opened = decide(extractor, spec, FLOAT32, Workload(stop, count, changes=False)).open(stop)
-    task, backbone = artefact.task, opened.compiled
+    task = artefact.task
     head = generator(network, task, stop) if isinstance(task, Generates) else forward(network, stop, stop + 1)
-    return replace(stock, forward=lambda batch: head(backbone(batch)), sizes=sizes_for(artefact.kind)[-1:]), opened
+    return stock.by(opened, head, sizes_for(artefact.kind)[-1:]), opened
 
 
 def _verify(artefact: Artefact, found: tuple[Predictor, Any], payloads: Sequence[Any], warn: Warn) -> None:

@@ -6,10 +6,10 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -23,6 +23,7 @@ from headstart.engine.device import compiles_each_shape, forward
 from headstart.engine.features.decision import EngineDecision, Measured
 from headstart.engine.features.export import Exporters
 from headstart.engine.features.rounding import moved_by_rounding
+from headstart.engine.in_flight import outputs_of
 from headstart.engine.lowering.registry import device_at_hand, lowered
 from headstart.engine.network.blueprint import Blueprint, describe
 from headstart.engine.network.network import Network
@@ -165,13 +166,18 @@ class WhenCalled:
 
     def __init__(self, build: Callable[[], Compiled]) -> None:
         self._build = build
-        self._built: Compiled | None = None
+
+    @cached_property
+    def _built(self) -> Compiled:
+        return self._build()
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """As what is built."""
-        if self._built is None:
-            self._built = self._build()
         return self._built(batch)
+
+    def stream(self, batches: Iterable[Mapping[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
+        """As what is built, one after the other where that is no `Streams`."""
+        return outputs_of(self._built, batches)
 
 
 @dataclass
