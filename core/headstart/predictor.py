@@ -155,11 +155,13 @@ class Predictor(Shown):
         tensors = {name: (*spec.shape,) for name, spec in self.kind.tensors.items()}
         return {"input": type(self.kind).__name__, "tensors": tensors, "task": type(self.task).__name__}
 
-    def by(self, opened: Opened, head: Forward, sizes: tuple[int, ...]) -> Predictor:
-        """The same with its backbone as it was `opened` in an engine, and its `head` above that; `sizes` as above."""
+    def by(self, opened: Opened, head: Forward, size: int | None = None) -> Predictor:
+        """The same with its backbone as it was `opened` in an engine, and its `head` above that; a call brings `size`
+        rows, or as many as the engine wants."""
         from headstart.engine.device import compiles_each_shape  # which imports keras
 
         any_length = opened.any_length and not (opened.axes[1] and compiles_each_shape())  # for what the head takes
+        sizes = (size or opened.batch_size,)
         return replace(self, forward=Joined(opened.compiled, head), sizes=sizes, any_length=any_length)
 
     def predict(self, raw: Any, *, top_k: int = 1) -> Any:

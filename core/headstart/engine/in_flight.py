@@ -91,7 +91,8 @@ def computed(
     def calls() -> Iterator[tuple[Batch, _Call[T]]]:
         for window in windows:
             lengths = window.lengths
-            order = np.arange(window.count) if lengths is None else lengths.ascending()
+            # The longest first: what is allocated for them holds all that follow.
+            order = np.arange(window.count) if lengths is None else lengths.ascending()[::-1]
             done = 0
             for rows, mask in batches(order, window.size):
                 real, tensors = int(mask.sum()), window.take(rows)

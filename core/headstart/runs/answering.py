@@ -115,8 +115,9 @@ def _opened(artefact: Artefact, extractor: Any, spec: EngineSpec | None, count: 
     stop = len(network.stages) - 1
     opened = decide(extractor, spec, FLOAT32, Workload(stop, count, changes=False)).open(stop)
     task = artefact.task
-    head = generator(network, task, stop) if isinstance(task, Generates) else forward(network, stop, stop + 1)
-    return stock.by(opened, head, sizes_for(artefact.kind)[-1:]), opened
+    if isinstance(task, Generates):  # step by step, which the more rows share the better
+        return stock.by(opened, generator(network, task, stop), sizes_for(artefact.kind)[-1]), opened
+    return stock.by(opened, forward(network, stop, stop + 1)), opened
 
 
 def _verify(artefact: Artefact, found: tuple[Predictor, Any], payloads: Sequence[Any], warn: Warn) -> None:

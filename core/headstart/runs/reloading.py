@@ -159,7 +159,7 @@ def predictor_in_engine(
     except EngineRefusal as exc:
         extractor.place.warn(f"{exc.message}; stock layers answer instead")
         return artefact.predictor, None
-    predictor = artefact.predictor.by(opened, forward(network, stop, stop + 1), (size,))
+    predictor = artefact.predictor.by(opened, forward(network, stop, stop + 1))
     return predictor, extractor.registry.get("engines", opened.key["engine"])
 
 

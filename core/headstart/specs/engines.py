@@ -45,8 +45,8 @@ class EngineExporter(Protocol):
 class EngineRequest:
     """What an engine opens: the first `stop` stages of `network`, or the `graph` folder that its exporter wrote.
 
-    Every call will bring `batch_size` samples. `precision` is one of PRECISIONS and never left to the engine;
-    `threads` is how many the engine may use.
+    Every call will bring `batch_size` samples, of a graph that takes any length fewer, too. `precision` is one of
+    PRECISIONS and never left to the engine; `threads` is how many the engine may use.
     """
 
     network: Network

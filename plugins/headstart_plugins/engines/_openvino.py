@@ -39,10 +39,8 @@ class _Begun:
 
 @dataclass(frozen=True)
 class Opened:
-    """A compiled graph for one sample, or at most `together` of them; see `headstart.specs.Compiled` and Streams.
-
-    `spare` are requests that nobody uses, of the `most` that may be under way at once for one caller.
-    """
+    """A compiled graph for one sample, or at most `together` of them, run in so many `streams`; see
+    `headstart.specs.Compiled` and Streams. `spare` are requests that nobody uses."""
 
     compiled: Any
     inputs: tuple[str, ...]
@@ -52,7 +50,7 @@ class Opened:
     """The shape of each output without the batch axis, -1 where it depends on the inputs' length, and its type."""
     carried: Mapping[str, str]
     """Outputs that are inputs as they came: the input of each."""
-    most: int
+    streams: int
     together: int = 1
     spare: list[Any] = field(default_factory=list)
 
@@ -65,7 +63,7 @@ class Opened:
     def stream(self, batches: Iterable[Mapping[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
         """As often as it is called. Requests of a batch are started as those of the one before are done, and write
         straight into the arrays that are given, but for those whose shape depends on the length."""
-        requests = [self._request() for _ in range(self.most)]
+        requests = [self._request() for _ in range(REQUESTS_A_STREAM * self.streams)]
         free, running = deque(requests), deque[tuple[Any, _Begun]]()
         begun = deque[_Begun]()
 
@@ -81,7 +79,7 @@ class Opened:
             for batch in batches:
                 begun.append(self._begin(batch))
                 rows = len(begun[-1].given[0])
-                size = min(self.together, max(1, rows // self.most))
+                size = min(self.together, max(1, rows // self.streams))
                 for row in range(0, rows, size):
                     if not free:
                         finish()
@@ -175,7 +173,7 @@ def build(request: EngineRequest) -> Opened:
         types=tuple(np.dtype(port.get_element_type().to_dtype()) for port in compiled.inputs),
         answers=tuple((_shape(port)[1:], np.dtype(port.get_element_type().to_dtype())) for port in compiled.outputs),
         carried=names["carried"],
-        most=REQUESTS_A_STREAM * request.threads,
+        streams=request.threads,
         together=TOGETHER if is_long else 1,
     )
 

@@ -138,6 +138,8 @@ def hash_arrays(arrays: Mapping[str, np.ndarray]) -> str:
 NATIVE = "native"
 BATCH = 32
 """Samples a call on a processor, fewer where they are large; the one shape that a prefix is compiled for."""
+OF_ANY_LENGTH = 16
+"""The same for a graph that takes rows of any length: the fewer run together, the less is computed on padding."""
 ACCELERATED_BATCH = 256
 """Samples a call on a device that computes so many at once."""
 TIMED = 0.2
@@ -309,7 +311,8 @@ class FeatureExtractor:
         axes = self.stock.length_axes(0), self.stock.length_axes(stop)
         uncompiled = bool(spec.export) or not compiles_each_shape()  # graphs have a free length
         any_length = uncompiled and self.blueprint.backbone.any_length
-        return Opened(compiled, key, facts, size, axes, any_length)
+        brought = min(size, OF_ANY_LENGTH) if any_length and spec.export else size
+        return Opened(compiled, key, facts, brought, axes, any_length)
 
     @span("checking engines")
     def measure(self, spec: EngineSpec, opened: Opened, stop: int, *, rate: float | None = None) -> Measured:
