@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 from headstart.asking import Tiling
-from headstart.data.ahead import ahead
 from headstart.data.lengths import Lengths, cut_to
 from headstart.data.payloads import in_memory
 from headstart.data.reading import prepared_of
@@ -204,6 +203,7 @@ class Predictor(Shown):
                 yield from ({REFUSED: refused[earlier].message} for earlier in range(told, place))
                 yield answer
                 told = place + 1
+            del batch  # or its rows are there until the next ones have come
         if on_progress is not None and told < len(payloads):
             on_progress(len(payloads), len(payloads))
         yield from ({REFUSED: refused[rest].message} for rest in range(told, len(payloads)))
@@ -268,7 +268,7 @@ class Predictor(Shown):
             if on_progress is not None:
                 on_progress(read.places[-1] + 1, len(payloads))
             yield AnsweredRows(answers, tuple(facts[first] for first in firsts), read.notes, read.places, rows)
-            del outputs, answers, rows  # or two batches of dense outputs are there at a time
+            del read, outputs, answers, rows  # or two batches of dense outputs are there at a time
 
     def answer_in_tiles(
         self,
@@ -357,7 +357,7 @@ class Predictor(Shown):
 
         def windows() -> Iterator[Window[Several]]:
             size = 0
-            for each in ahead(several, depth=1):
+            for each in several:
                 rows = each.rows
                 if not size:  # a last batch that is not full takes the size of those before
                     size = next((size for size in self.sizes if size >= len(rows)), self.sizes[-1])

@@ -122,4 +122,4 @@ def computed(
             together = concatenated(found)
             found.clear()
             yield call.window.of, together if lengths is None else take(together, np.argsort(call.order))
-            del together
+            del call, together
