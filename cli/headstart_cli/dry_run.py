@@ -53,9 +53,10 @@ def show(stated: Recipe, registry: Registry, *, as_json: bool) -> None:
     print_table(columns, rows)
     composites = ", ".join(document["uncuttable"]) or "nothing: every layer is on its own"
     print_text(f"Cannot be cut inside: {composites}")
-    print_heading("Phases")
-    columns = ("phase", "solver", "epochs", "steps", "learns", "from stage", "stored once", "rates", "how")
-    print_table(columns, [_phase_row(phase) for phase in phases])
+    print_heading("Phases" if phases else "Phases: none, nothing is trained")
+    if phases:
+        columns = ("phase", "solver", "epochs", "steps", "learns", "from stage", "stored once", "rates", "how")
+        print_table(columns, [_phase_row(phase) for phase in phases])
     for line in (*document["notes"], *document["warnings"]):
         print_text(f"- {line}")
     print_text("Nothing was trained or written.")

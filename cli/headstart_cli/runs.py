@@ -33,6 +33,16 @@ Settings = Annotated[
         autocompletion=completion.answer_settings,
     ),
 ]
+AnsweredIn = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="What computes, as in fit; auto: the fastest that repays its start, for many inputs. It is held equal "
+        "to stock layers on 64 of them, once a model; stock: these alone.",
+        autocompletion=completion.offers("engines", "auto", "stock"),
+    ),
+]
 RunPath = Annotated[
     Path, typer.Argument(metavar="RUN", help="A finished run's folder.", autocompletion=completion.runs)
 ]
@@ -57,6 +67,7 @@ def evaluate(
         ),
     ] = "test",
     backend: BackendName = None,
+    engine: AnsweredIn = "auto",
     predictions: Annotated[
         Path | None, typer.Option("--predictions", metavar="FILE", help="Write every answer to this CSV file.")
     ] = None,
@@ -76,7 +87,7 @@ def evaluate(
 ) -> None:
     """Score a run's model: on its own held-out samples, or on other data."""
     opened = _open(run, disable_plugin)
-    asked: dict[str, Any] = {"split": split, "backend": backend, "sets": set_ or ()}
+    asked: dict[str, Any] = {"split": split, "backend": backend, "engine": engine, "sets": set_ or ()}
     if against is None:
         document = opened.evaluate(data, predictions=predictions, **asked).document
     elif predictions is None:
@@ -154,16 +165,7 @@ def predict(
         ),
     ] = None,
     set_: Settings = None,
-    engine: Annotated[
-        str,
-        typer.Option(
-            "--engine",
-            metavar="NAME",
-            help="What computes, as in fit; auto: the fastest that repays its start, for many inputs. It is held equal "
-            "to stock layers on 64 of them, once a model; stock: these alone.",
-            autocompletion=completion.offers("engines", "auto", "stock"),
-        ),
-    ] = "auto",
+    engine: AnsweredIn = "auto",
     backend: BackendName = None,
     as_json: AsJson = False,
     as_jsonl: Annotated[
@@ -215,7 +217,7 @@ def predict(
             on_finding=lambda finding: say(f"{finding.level}: {finding.message}"),
         )
         for answer in unranked_told(found, top_k, say):
-            errors.extend([answer[REFUSED]] if REFUSED in answer else [])
+            errors.extend([_why(answer)] if REFUSED in answer else [])
             yield answer
             count += 1
 
@@ -239,6 +241,12 @@ def predict(
         raise DataError(
             f"{len(errors):,} of {count:,} inputs cannot be read{others}", hint="mend them, or leave them out"
         )
+
+
+def _why(refused: Mapping[str, Any]) -> str:
+    """Why an input has no answer, with what it is called: a row of a table reads otherwise."""
+    called, reason = str(refused["input"]), str(refused[REFUSED])
+    return reason if called in reason else f"{called}: {reason}"
 
 
 def _print(

@@ -31,10 +31,18 @@ class AnswerFiles:
 
     Raises UsageError where the task makes none, and naming a file that is there already, would be replaced, and is not
     one that was written here before; a job that `goes_on` replaces what a process before it wrote and could not list.
+    `ids` are what the data's own format calls inputs by, by name.
     """
 
     def __init__(
-        self, folder: Path, task: Any, kind: InputKind, inputs: Sequence[tuple[str, Any]], *, goes_on: bool = False
+        self,
+        folder: Path,
+        task: Any,
+        kind: InputKind,
+        inputs: Sequence[tuple[str, Any]],
+        *,
+        goes_on: bool = False,
+        ids: Mapping[str, int | str] | None = None,
     ) -> None:
         if not isinstance(task, WritesFiles | DrawsAnswers | CollectsAnswers):
             raise UsageError(
@@ -43,7 +51,7 @@ class AnswerFiles:
         with explained(folder):
             make_folders(folder)
         self._folder, self._task, self._kind, self._goes_on = folder, task, kind, goes_on
-        self._inputs, self._names = inputs, file_names(inputs)
+        self._inputs, self._names, self._ids = inputs, file_names(inputs), ids or {}
         self._listed = _read_listing(folder)
         self._answers: list[tuple[str, Mapping[str, Any]]] = []
         stems = set(self._names)
@@ -81,7 +89,11 @@ class AnswerFiles:
     def write_together(self) -> None:
         """Write those of all answers so far."""
         if isinstance(self._task, CollectsAnswers):
-            for name, content in self._task.collected(self._answers).items():
+            answers = [
+                (name, {**answer, "id": self._ids[name]} if name in self._ids else answer)
+                for name, answer in self._answers
+            ]
+            for name, content in self._task.collected(answers).items():
                 self._write(name, content)
 
     def close(self) -> None:

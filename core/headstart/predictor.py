@@ -446,4 +446,6 @@ def verify_tiling(kind: InputKind, task: Task, tiling: Tiling) -> MergesTiles:
 def _where(payload: Any) -> str:
     is_named = isinstance(payload, str | Stored) or hasattr(payload, "__fspath__")
     text = str(payload) if is_named else type(payload).__name__
+    if isinstance(payload, list | tuple) and all(isinstance(each, str) for each in payload):
+        text = " / ".join(payload)
     return text if len(text) < 300 else text[:300] + "..."

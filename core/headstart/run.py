@@ -31,7 +31,7 @@ from headstart.recipes.file import verify_form
 from headstart.recipes.resolve import ResolvedRecipe, resolve_recipe
 from headstart.registry import Registry, load_registry
 from headstart.runs import kept_scores
-from headstart.runs.answering import predictor_in
+from headstart.runs.answering import named_engines, predictor_in
 from headstart.runs.beside import as_documents, differences
 from headstart.runs.curves import draw_svg
 from headstart.runs.evaluation import (
@@ -61,6 +61,7 @@ from headstart.specs import (
     Finding,
     ListsAnswers,
     ReporterSpec,
+    TakesLabelIds,
     WritesFiles,
 )
 from headstart.specs import Evaluation as Scores
@@ -232,7 +233,10 @@ class Run(Shown):
         artefact = self._asked(asked)
         if asked.options.tiling is not None:
             verify_tiling(artefact.kind, artefact.task, asked.options.tiling)
-        named = Inputs(self.data, asked, on_finding).named(inputs, texts)
+        finder = Inputs(self.data, asked, on_finding)
+        named = finder.named(inputs, texts)
+        if out is not None and isinstance(artefact.task, TakesLabelIds):
+            finder.look_up_ids(inputs, named)
         job = None if out is None or not jsonl else AnswerJob(Path(out), self._job(top_k, engine, sets))
         ask = partial(Predictor.answers, top_k=top_k, on_progress=on_progress, tiling=asked.options.tiling)
         with nullcontext() if job is None else locked(job.path.parent), nullcontext() if job is None else job:
@@ -241,7 +245,7 @@ class Run(Shown):
             widest = dataclasses.replace(artefact.predictor, sizes=sizes_for(artefact.kind))
             left = Left(range(len(names))) if job is None else job.left_of(names, widest.window)
             payloads = [named[place][1] for place in left.places]
-            files = self._answer_files(artefact, named, out, job)
+            files = self._answer_files(artefact, named, out, job, finder)
             with (
                 nullcontext() if files is None else closing(files),
                 predictor_in(artefact, engine, payloads, _as_finding(on_finding), count=len(named)) as (predictor, _),
@@ -267,13 +271,21 @@ class Run(Shown):
 
     @staticmethod
     def _answer_files(
-        artefact: Artefact, named: Sequence[tuple[str, Any]], out: str | Path | None, job: AnswerJob | None
+        artefact: Artefact,
+        named: Sequence[tuple[str, Any]],
+        out: str | Path | None,
+        job: AnswerJob | None,
+        finder: Inputs,
     ) -> AnswerFiles | None:
         """The files that the task makes, in `out`; a job can do without."""
         makes = isinstance(artefact.task, WritesFiles | DrawsAnswers | CollectsAnswers)
         if out is None or (job is not None and not makes):
             return None
-        files = AnswerFiles(Path(out), artefact.task, artefact.kind, named, goes_on=job is not None and job.is_begun)
+        task = artefact.task
+        if finder.label_ids and isinstance(task, TakesLabelIds):
+            task = task.with_label_ids(finder.label_ids)
+        goes_on = job is not None and job.is_begun
+        files = AnswerFiles(Path(out), task, artefact.kind, named, goes_on=goes_on, ids=finder.ids)
         if job is not None and job.is_begun:
             files.take_up(job.answers())
         return files
@@ -305,6 +317,7 @@ class Run(Shown):
         *,
         split: str = "test",
         backend: str | None = None,
+        engine: str = AUTO,
         predictions: Path | None = None,
         sets: Sequence[str] = (),
         on_progress: OnProgress | None = None,
@@ -312,9 +325,9 @@ class Run(Shown):
         """Score one split of the run's own data (or `all` of them), or every row of other `data` under `test`.
 
         Each sample's key, split, target and the task's columns are written to `predictions`, a CSV file, as answers
-        come. Other data is read, and `sets` are used, as `answers` says; in tiles there is no loss. What is to be said
-        of other data, or of the figures on val, is in the document, as `warnings` and `notes`. Raises UsageError for
-        `test` where the run held no sample out.
+        come. Other data is read, and `engine` and `sets` are used, as `answers` says; in tiles there is no loss. What
+        is to be said of other data, or of the figures on val, is in the document, as `warnings` and `notes`. Raises
+        UsageError for `test` where the run held no sample out.
         """
         asked = self._asked_of_scores(sets, data)
         choice, tiling = self._backend(backend), asked.options.tiling
@@ -324,8 +337,7 @@ class Run(Shown):
         if data is None:
             samples, findings = self.data.own(split, is_refitted=bool(self._result_if_sound.get("refit")))
             keys_in = self._kept_as(samples, choice.name, {**asked.task, "tiling": tiling})
-            engines = (None, *self.registry.specs("engines"))  # as `fit` came to them, or an evaluation
-            kept = kept_scores.found_under(cache, map(keys_in, engines))
+            kept = kept_scores.found_under(cache, map(keys_in, named_engines(engine, self.registry)))
         if data is None and len(kept) == len(samples):  # needs no framework
             if predictions is not None:
                 write_kept(predictions, (kept[each.split] for each in samples))
@@ -350,9 +362,9 @@ class Run(Shown):
 
             with (
                 open_predictions(predictions, task) if predictions else nullcontext() as table,
-                predictor_in(artefact, AUTO, payloads, lost.append, count=len(payloads)) as (predictor, engine),
+                predictor_in(artefact, engine, payloads, lost.append, count=len(payloads)) as (predictor, taken),
             ):
-                keys = keys_in(engine) if data is None else {}
+                keys = keys_in(taken) if data is None else {}
                 scored = {
                     each.split: score_once(
                         partial(compute, predictor, each),
@@ -397,6 +409,7 @@ class Run(Shown):
         *,
         split: str = "test",
         backend: str | None = None,
+        engine: str = AUTO,
         sets: Sequence[str] = (),
         on_progress: OnProgress | None = None,
     ) -> Evaluation:
@@ -438,7 +451,7 @@ class Run(Shown):
             )
         for run, (each,) in ((self, samples), (other, others)):
             artefact, count = run._asked(asked), len(each.payloads)
-            with predictor_in(artefact, AUTO, each.payloads, lost.append, count=count) as (predictor, _):
+            with predictor_in(artefact, engine, each.payloads, lost.append, count=count) as (predictor, _):
                 try:
                     found.append(scores_over(predictor, each, on_progress=on_progress))
                 except DataError as exc:  # such as a class that one of them alone knows

@@ -41,6 +41,13 @@ def read_texts(payload: Any, where: str) -> tuple[str, str | None]:
     return first, second
 
 
+def is_pair(payload: Any) -> bool:
+    """Whether a payload holds two texts, in the forms of `read_texts`."""
+    if isinstance(payload, Mapping):
+        return payload.get("text2") is not None
+    return isinstance(payload, list | tuple)
+
+
 def notes_of(first: str, second: str | None) -> list[str]:
     """What to note of a text or of two."""
     texts = (first,) if second is None else (first, second)

@@ -9,9 +9,8 @@ The clips of test are those of `accents`: other voices and other sentences than 
 chosen. A seed fixes which of the accent's other clips are labelled, and the training; of the labelled ones a fifth,
 from the voices of val, is val. `other accents` are clips of test of the other six, OTHERS of each; `recordings` are
 prompts of Debian's asterisk-core-sounds-en-wav with the texts that its package states, PROMPTS of them, where it is
-installed. `as published` is a run of one epoch at a rate of 1e-12. A finished cell is not run again, in another
-checkout either where `transcribed.json` has it, which is written with the table: delete that file when the code has
-changed.
+installed. A finished cell is not run again, in another checkout either where `transcribed.json` has it, which is
+written with the table: delete that file when the code has changed.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ RECORDED = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 TEXTS = Path("/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz")
 PUBLISHED = "as published"
 ARMS: Mapping[str, tuple[str, ...]] = {
-    PUBLISHED: ("--strategy", "probe", "--learning-rate", "1e-12", "--epochs", "1"),
+    PUBLISHED: ("--strategy", "as_is"),
     "decoder alone": ("--strategy", "probe", "--learning-rate", "3e-5"),
     "encoder's top and decoder": ("--strategy", "lp_ft", "--train", "block4,pool", "--learning-rate", "1e-5"),
     "low-rank updates": ("--strategy", "lora", "--learning-rate", "1e-4"),
@@ -81,7 +80,7 @@ def measured(given: argparse.Namespace, cell: Cell) -> Scores:
     chosen = [each for own in sides.values() for each in own]
     table = written(folder / f"{cell.labels or 'all'}-{cell.seed}.csv", chosen)
     flags = [*ARMS[cell.arm]]
-    if "--epochs" not in flags:
+    if cell.arm != PUBLISHED:
         flags += ["--epochs", str(max(1, round(UPDATES / -(-len(sides["train"]) // BATCH))))]
     common = ("--backbone", "whisper/tiny_en", "--task", "transcription", "--batch-size", str(BATCH))
     common = (*common, "--engine", "native")  # no export is worth its start for so few clips

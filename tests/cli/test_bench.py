@@ -52,7 +52,8 @@ def test_whole_processes_are_taken_apart(headstart, small_plugin):
         assert sum(part["wall"] for part in each["parts"].values()) == pytest.approx(each["whole"]["wall"])
         assert each["parts"]["imports"]["wall"] > 0
     assert cold["parts"]["features"]["wall"] > second["parts"]["features"]["wall"]
-    assert "building again" in asked["parts"]
+    assert "building again" in second["parts"]
+    assert "building again" not in asked["parts"], "scores of test, which fit kept, need no network"
 
 
 def test_settings_of_whole_processes_need_them(headstart):

@@ -92,8 +92,14 @@ class Waves:
     def __init__(self, request):
         self.tensors = {"wave": TensorSpec((8,), "float32", length_axis=0)}
         self.output_ranges = {"twice": (-2.0, 2.0)}
+        self.forms = request.forms
+
+    def form(self, payload):
+        return "the first" if str(payload).endswith("0.npy") else "another"
 
     def read(self, payload, where):
+        if self.forms and self.form(payload) not in self.forms:
+            raise DataError(f"{where} is {self.form(payload)}")
         try:
             wave = np.load(payload)
         except (OSError, TypeError, ValueError) as exc:
@@ -250,6 +256,7 @@ UNKNOWN = "test_an_unknown_change_is_refused_by_name"
 FINDS = "test_it_finds_what_an_input_of_the_command_line_means"
 TILES = "test_its_tiles_are_rows_as_those_that_it_prepares"
 SHOWS = "test_what_it_shows_of_a_sample_can_be_shown"
+FORMS = "test_it_reads_the_forms_that_a_finished_network_learned_from_alone"
 BESIDE = "test_what_it_offers_beside_is_sound"
 
 INPUT_BUGS = {
@@ -306,6 +313,14 @@ INPUT_BUGS = {
     "a change that is lacking and applied": (
         ("return {}", 'return {"louder": "it is loud"}'),
         {BESIDE: "lacking names 'louder', which it applies"},
+    ),
+    "a form that was not learned from": (
+        ("if self.forms and", "if False and"),
+        {FORMS: "built with the form 'another', it reads one of the form 'the first'|form 'the first', it reads"},
+    ),
+    "a form that is refused without a name": (
+        ('f"{where} is {self.form', 'f"this is {self.form'),
+        {FORMS: "refusing a payload of the form .* it says only 'this is"},
     ),
     "a lacking change that nobody named": (
         ("return {}", 'return {"quieter": "it is quiet"}'),

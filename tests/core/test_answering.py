@@ -136,6 +136,23 @@ def test_scores_are_kept_until_samples_model_or_question_change(finished, tmp_pa
         run.evaluate(split="test")
 
 
+def test_samples_are_scored_in_the_engine_that_is_named_and_kept_scores_are_of_it(finished, monkeypatch):
+    """Of a named engine, or of stock layers alone; `auto` takes those of any."""
+    stock = finished.run.evaluate(split="all", engine="stock").document
+    own = finished.run.evaluate(split="all", engine="native").document
+    assert kinds() == ["answers", *["scores"] * 6], "of three splits, twice"
+    for split, metrics in own["metrics"].items():
+        assert metrics == pytest.approx(stock["metrics"][split], rel=1e-4)
+
+    with pytest.raises(EngineRefusal, match="small/off differs"):
+        finished.run.evaluate(split="all", engine="off")
+    with pytest.raises(UsageError, match="none-such"):
+        finished.run.evaluate(split="all", engine="none-such")
+    monkeypatch.setattr("headstart.run.activate", None)  # no backend is asked for
+    assert finished.run.evaluate(split="all", engine="native").document == own
+    assert finished.run.evaluate(split="all").document in (stock, own)
+
+
 def test_scores_with_more_rows_than_are_held_are_not_kept_and_all_rows_are_written(finished, tmp_path, monkeypatch):
     monkeypatch.setattr("headstart.runs.evaluation.MOST", 100)
     written = [tmp_path / "first.csv", tmp_path / "second.csv"]

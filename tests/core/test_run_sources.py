@@ -122,6 +122,31 @@ def test_the_pretrained_head_answers_as_the_source_does(plan_of, source):
     assert plan.task.labels() == source.artefact.blueprint.labels
 
 
+def test_as_is_a_run_has_the_scores_of_its_source_and_trains_nothing(place, source, small_registry, capsys):
+    """So does a published network with its own head; what is trained from there is set against it."""
+    settings = {"backbone": str(source.path), "head": "pretrained", "limit": 80, "registry": small_registry}
+    reporters = ("console", "html", "curves", "json")
+    out = str(place / "runs" / "as_is")
+    same = fit("digits", out=out, strategy="as_is", engine="native", reporters=reporters, **settings)
+    result, weights = same.result, (same.folder.artefact / "weights.safetensors").read_bytes()
+
+    assert weights == (source.folder.artefact / "weights.safetensors").read_bytes()
+    assert result["metrics"]["test"] == pytest.approx(source.result["metrics"]["test"], rel=1e-5)
+    assert (result["phases"], result["parameters"]["trainable"], result["refit"]) == ([], 0, False)
+    assert [step.get("run") for step in result["lineage"]] == [None, "source"], "nothing was learned since"
+    assert "nothing is trained" in capsys.readouterr().err
+    assert "<h2>Training</h2>" not in (same.path / "report" / "report.html").read_text("utf-8")
+
+    tuned = fit("digits", out=str(place / "runs" / "tuned"), strategy="lp_ft", **settings, **QUICK)
+    told = tuned.beside(same).document["differences"]["accuracy"]
+    assert told["first"] == tuned.result["metrics"]["test"]["accuracy"]
+    assert told["second"] == result["metrics"]["test"]["accuracy"]
+    bare = fit("digits", out=str(place / "runs" / "bare"), strategy="as_is", sets=("split.test=0",), **settings)
+    assert "nothing was trained" in bare.result["no_test"]
+    with pytest.raises(RecipeError, match="a new head knows nothing"):
+        fit("digits", out=str(place / "runs" / "new"), strategy="as_is", **{**settings, "head": None})
+
+
 def test_a_chain_keeps_its_lineage_and_needs_none_of_its_folders(place, source, second, pictures_of, small_registry):
     data = pictures_of(place / "more", classes=("3", "4"), each=10)
     moved = place / "moved"

@@ -60,8 +60,11 @@ class PhasePlanner:
             self.request, stages=stages, idle=idle_stages(stages, self.features), options=options
         )
         phases = tuple(build(request))
-        if not phases:
-            raise UsageError(f"strategy {strategy.name} plans no phase", hint="tell its author, or choose another one")
+        if not phases and not request.head_fitted:
+            raise UsageError(
+                f"strategy {strategy.name} plans no phase for a head that is new",
+                hint="tell its author, or choose another one",
+            )
         for phase in phases:
             for problem in _phase_problems(phase, request):
                 told = f"strategy {strategy.name}: phase {phase.name!r} {problem}"
@@ -94,9 +97,10 @@ class PhasePlanner:
                 "leave it out, or choose a strategy, optimizer, head or stages that it acts on",
             )
         if self.only_by_gradient and all(phase.solver == "closed_form" for phase in phases):
+            does = "solves this head in closed form" if phases else "trains nothing"
             raise _nothing_to_act_on(
                 self.only_by_gradient,
-                f"training by gradient alone reads it, and {self.strategy.short_name} solves this head in closed form",
+                f"training by gradient alone reads it, and {self.strategy.short_name} {does}",
                 "leave it out, or use --strategy lp_ft",
             )
         phases = tuple(dataclasses.replace(phase, refit=phase.refit and self.refit) for phase in phases)

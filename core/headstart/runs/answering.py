@@ -16,6 +16,7 @@ from headstart.cache import Cache, open_cache
 from headstart.environment import processor, versions
 from headstart.errors import DataError, EngineRefusal, HeadstartError
 from headstart.predictor import Predictor, sizes_for
+from headstart.registry import Registry
 from headstart.specs import AUTO, EngineSpec, Generates
 from headstart.threads import available_threads
 
@@ -46,7 +47,7 @@ def predictor_in(
     without; UsageError for one that does not exist.
     """
     registry, stock = artefact.registry, artefact.predictor
-    spec: EngineSpec | None = None if engine in (AUTO, STOCK) else registry.get("engines", engine)
+    spec = None if engine == AUTO else named_engines(engine, registry)[0]
     if engine == STOCK or (spec is None and count < SOME):
         yield stock, None
         return
@@ -75,6 +76,13 @@ def predictor_in(
         else:
             predictor, opened = found
             yield predictor, registry.get("engines", opened.key["engine"])
+
+
+def named_engines(engine: str, registry: Registry) -> tuple[EngineSpec | None, ...]:
+    """Those that `engine` may come to: None, for stock layers, and all for "auto"."""
+    if engine == AUTO:
+        return (None, *registry.specs("engines"))
+    return (None if engine == STOCK else registry.get("engines", engine),)
 
 
 def _rows(predictor: Predictor, payloads: Sequence[Any]) -> Iterator[Any]:

@@ -228,11 +228,13 @@ def conclude(
     training = training_of(plan, extractor, folder, log, clock, resumed)
     with clock.measure("phases"):
         results = run_phases(plan.phases, training, resumed.loaded if resumed else None)
-    last = results[-1]
-    if isinstance(plan.task, Calibrates) and last.found:
-        plan = dataclasses.replace(plan, task=plan.task.calibrated(last.found))
+    last = results[-1] if results else None
+    refit = last is not None and last.refit
+    found = {} if last is None else last.found
+    if isinstance(plan.task, Calibrates) and found:
+        plan = dataclasses.replace(plan, task=plan.task.calibrated(found))
     resolved, weights = plan.resolved, plan.resolved.weights
-    lineage = (*plan.lineage, trained(plan, folder, results))
+    lineage = (*plan.lineage, *([trained(plan, folder, results)] if results else []))
     facts = {
         "versions": versions(),
         "backend": plan.backend,
@@ -242,12 +244,12 @@ def conclude(
         },
         LINEAGE: as_documents(lineage),
     }
-    save_network(folder.artefact, plan.blueprint(), plan.network, facts=facts)
+    save_network(folder.artefact, dataclasses.replace(plan.blueprint(), forms=plan.forms()), plan.network, facts=facts)
     with clock.measure("evaluate"):
         artefact = Artefact.load(folder.artefact, registry=plan.registry)
-        scored, engine = proved_and_scored(artefact, plan, training, extractor, folder.predictions, refit=last.refit)
+        scored, engine = proved_and_scored(artefact, plan, training, extractor, folder.predictions, refit=refit)
     # of a head that was refitted: as val chose it, and by what the task learned from those answers
-    before = {"val": Evaluation(**last.before_refit)} if last.refit else {}
+    before = {"val": Evaluation(**last.before_refit)} if last is not None and refit else {}
     calibrated = {split: each.calibration for split, each in {**before, **scored}.items() if each.calibration}
     measured = documents(scored)
     absent = {} if "test" in scored else {"test": None}
@@ -272,7 +274,7 @@ def conclude(
         "no_test": why_no_test(plan.phases) if absent else None,
         "parameters": {"total": count_parameters(plan), "trainable": count_learned(plan, results)},
         "phases": [plain(each.facts()) for each in results],
-        "refit": last.refit,
+        "refit": refit,
         "report": {**measured["report"], **absent},
         "split_hash": plan.data.split.hash,
         "seconds": {
@@ -283,7 +285,7 @@ def conclude(
         },
         "warnings": list(log.warnings),
         "notes": list(log.notes),
-        "calibration": plain({**last.found, **calibrated}),  # what val told, and what it is worth by split
+        "calibration": plain({**found, **calibrated}),  # what val told, and what it is worth by split
         "resumed": list(resumed.places) if resumed else [],
         "engine": {**extractor.decided.result(), "answers": kept_scores.answered_in(engine)},
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,14 @@ TEXT = "text"
 @dataclass(frozen=True)
 class Inputs:
     """Finds the payloads of inputs of a finished run, by what they are `asked` with; `on_finding` hears of tables and
-    archives among them."""
+    archives among them. What the records of these are called in their own format is in `ids`, by name, and the numbers
+    of their labels in `label_ids`, once they were found."""
 
     data: RunData
     asked: Asked
     on_finding: Callable[[Finding], None] | None
+    ids: dict[str, int | str] = field(default_factory=dict)
+    label_ids: dict[str, int] = field(default_factory=dict)
 
     def named(self, inputs: Sequence[Any], texts: Sequence[str]) -> list[tuple[str, Any]]:
         """The name and the payload of each; in place of the payload of what is not there, or of a folder with nothing
@@ -45,6 +48,23 @@ class Inputs:
             (str(raw) if isinstance(raw, str | Path) else f"{type(raw).__name__} {number}", payload)
             for number, (raw, payload) in enumerate(found)
         ]
+
+    def look_up_ids(self, inputs: Sequence[Any], named: Sequence[tuple[str, Any]]) -> None:
+        """Also take the `ids` of files in folders among `inputs` that the run's dataset opens: what it says of a folder
+        is no condition for files in it to be answered, and where it cannot be opened there are none."""
+        for raw in inputs:
+            if not (isinstance(raw, str | Path) and looks_like_path(str(raw)) and Path(raw).expanduser().is_dir()):
+                continue
+            try:
+                records = self.data.records_of(Path(raw).expanduser().absolute(), self.asked.data)
+            except HeadstartError:
+                continue
+            if records is None:
+                continue
+            known = {record.payload: record.id for record in records.items if record.id is not None}
+            files = {name: Path(payload).absolute() for name, payload in named if isinstance(payload, str | Path)}
+            self.ids.update({name: known[file] for name, file in files.items() if file in known})
+            self.label_ids.update(records.label_ids)
 
     def _verify_texts(self, texts: Sequence[str]) -> None:
         kinds = self.data.artefact.blueprint.input.reads
@@ -84,6 +104,8 @@ class Inputs:
         if self.on_finding is not None:
             for finding in (*records.findings, *skipped_findings(records.skipped)):
                 self.on_finding(finding)
+        self.ids.update({record.key: record.id for record in records.items if record.id is not None})
+        self.label_ids.update(records.label_ids)
         return [(record.key, record.payload) for record in records.items]
 
     def _lines(self, raw: Any) -> list[tuple[Any, Any]]:

@@ -53,7 +53,7 @@ def workload_of(plan: Plan) -> Workload:
         if is_storable(plan.network, cut, plan.data):
             found.append((cut, _stored_rows(plan, phase)))
     stop, rows = max(found)
-    return Workload(stop, rows, answers=val + test, changes=min(cuts) < head)
+    return Workload(stop, rows, answers=val + test, changes=any(cut < head for cut in cuts))
 
 
 def _stored_rows(plan: Plan, phase: Phase) -> int:

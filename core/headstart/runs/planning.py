@@ -53,7 +53,9 @@ from headstart.specs import (
     LocalFile,
     MixesTargets,
     Phase,
+    ReadsForms,
     Records,
+    TakesLabelIds,
     TakesOverHead,
     TargetKind,
     Task,
@@ -123,6 +125,12 @@ class Plan:
             input_assets=assets_of(self.kind),
             task_assets=assets_of(self.task),
         )
+
+    def forms(self) -> tuple[str, ...]:
+        """Those of the records' payloads, see ReadsForms; () where the input kind tells none apart."""
+        if not isinstance(self.kind, ReadsForms):
+            return ()
+        return tuple(sorted({self.kind.form(record.payload) for record in self.records.items}))
 
     def assets(self) -> dict[str, dict[str, str]]:
         """The SHA-256 (hex) of each file that the input kind and the task are built from, by name."""
@@ -449,6 +457,8 @@ def _build_task(
                 "head; --head-from RUN keeps what a run's head knows and adds the rest"
             )
             raise DataError(message, hint=hint) from exc
+    if records.label_ids and isinstance(task, TakesLabelIds):
+        task = task.with_label_ids(records.label_ids)
     mixing = [spec.name for spec in resolved.augmentations if spec.mixes]
     if mixing and not isinstance(task, (MixesTargets, JoinsTargets)):
         raise UsageError(

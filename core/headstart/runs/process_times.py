@@ -84,7 +84,7 @@ def measure_processes(
 
 def _question(run: Path, data: str, backend: str, registry: Registry) -> tuple[str, list[str]]:
     """The command that asks a run for one answer, to the first input that a command line can hold; where it can hold
-    none, for its scores on test."""
+    none, for its scores on test, which the run has kept."""
     opened = registry.resolve_dataset(data)
     request = DatasetRequest(
         opened.reference, opened.spec.options(), labelled=False, made=made_folder(opened.spec, opened.reference)

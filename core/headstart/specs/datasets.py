@@ -39,7 +39,8 @@ class Record:
     `target` is text such as "cat", "red|round" or "-3.5", or a Path, a numpy array, a tuple or a mapping: a TargetKind
     knows what it means. None where it is not known.
     `split` is given where the dataset fixes it: "train", "val" or "test". `group` keeps what belongs together
-    (a person, a recording) on one side of every split.
+    (a person, a recording) on one side of every split. `id` is what the data's own format calls it by, such as COCO's
+    image_id: files of that format that are made of answers have it.
     """
 
     key: str
@@ -47,6 +48,7 @@ class Record:
     target: Any = None
     group: str | None = None
     split: str | None = None
+    id: int | str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ class Records:
     `targets` names the kind of the targets where the dataset knows it; None: they are recognised by their looks.
     `findings` are what the dataset itself has to say, such as how it read what could be read in several ways.
     `tolerances` are the dataset's options, where these are Tolerances; None: the defaults, and the user has no say.
+    `label_ids` are the numbers that the data's own format has for labels, such as COCO's category_id, see
+    TakesLabelIds.
     """
 
     medium: str
@@ -114,6 +118,7 @@ class Records:
     targets: str | None = None
     findings: tuple[Finding, ...] = ()
     tolerances: Tolerances | None = None
+    label_ids: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -177,11 +177,23 @@ class InputRequest:
     """What an input kind is built from: the weights' preprocessing (plain values) and the user's options.
 
     `assets` are files by name: those that come with the weights, or those that an artefact keeps of an earlier build.
+    `forms` are those that a finished network learned from, see ReadsForms; () where it may be any.
     """
 
     preprocess: Mapping[str, Any]
     options: Any
     assets: Mapping[str, Path] = field(default_factory=dict)
+    forms: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class ReadsForms(Protocol):
+    """What an InputKind offers too whose payloads come in forms that mean different things to a network, such as one
+    text and two. Artefacts keep those that were learned from; built with `forms`, its `read` raises DataError naming
+    `where` for any other."""
+
+    def form(self, payload: Any) -> str:
+        """The form of a payload, which is not read for it, in words: "a pair of texts"."""
 
 
 @runtime_checkable

@@ -122,6 +122,7 @@ class StrategyRequest:
 
 class StrategyBuild(Protocol):
     """Build target of a StrategySpec; imports no framework. Raises UsageError where the request contradicts itself.
+    Without a phase the run is of the weights as they are; only a head that is fitted may stay so.
 
     It is a pure function: called several times, without the flags that were given too, and equal requests give equal
     phases. An option that was set is refused where the build does not read it, so read each where it acts.

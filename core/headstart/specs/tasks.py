@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from headstart.errors import UsageError
 from headstart.specs.base import Batch, Spec
@@ -464,7 +464,17 @@ class CollectsAnswers(Protocol):
 
     def collected(self, answers: Sequence[tuple[str, Mapping[str, Any]]]) -> Mapping[str, bytes]:
         """Contents by file name, of the (input, answer) of all inputs that could be read: written by `headstart predict
-        --out`. Parts of answers that files hold have the name of the file, see HoldsInFiles."""
+        --out`. Parts of answers that files hold have the name of the file, see HoldsInFiles. An answer has an `id` too
+        where the input is a record that has one."""
+
+
+@runtime_checkable
+class TakesLabelIds(Protocol):
+    """What a Task offers too whose answers make files in a format that numbers labels, such as COCO's results."""
+
+    def with_label_ids(self, ids: Mapping[str, int]) -> Self:
+        """This task, whose files have these numbers for the labels that they name, see `Records.label_ids`; they are in
+        its `labels`. Asked with those of the data that it learns, and of that which a finished run is asked about."""
 
 
 @runtime_checkable

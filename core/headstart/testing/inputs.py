@@ -29,6 +29,7 @@ from headstart.specs import (
     Prepared,
     PreparesSeveral,
     Preview,
+    ReadsForms,
     Sample,
     Shown,
     ShowsDetail,
@@ -105,11 +106,13 @@ class InputKindSubject(WithInputKind):
         with self._raising("fitting it to its payloads", "Correct `fitted_ahead`, or give more `payloads`."):
             return cast("InputKind", kind.fitted_ahead(training))
 
-    def _build(self, assets: Mapping[str, Path]) -> InputKind:
+    def _build(self, assets: Mapping[str, Path], forms: tuple[str, ...] = ()) -> InputKind:
         preprocess = self._preprocess()
         options = self._chosen_options({**sized(self.spec, self.size), **self.options})
         change = f"Correct the build target, or set `preprocess`, `options` or `assets` in {self._title}."
-        made = self._made(InputRequest(preprocess, options, assets), f"building it from {dict(preprocess)}", change)
+        made = self._made(
+            InputRequest(preprocess, options, assets, forms), f"building it from {dict(preprocess)}", change
+        )
         return cast("InputKind", made)
 
     @shared
@@ -355,6 +358,23 @@ class InputKindPrepared(InputKindSubject):
             again = self._rows_by(self._build(given), self._samples())
             same = is_same([row.tensors for row in rows], [row.tensors for row in again])
             self._require(same, "built from its own assets, it prepares otherwise", "Keep all that it needs in them.")
+
+    def test_it_reads_the_forms_that_a_finished_network_learned_from_alone(self) -> None:
+        """Where it tells forms apart: others are refused by the name of the payload."""
+        kind = self._input_kind()
+        if not isinstance(kind, ReadsForms):
+            return
+        payloads = [(payload, kind.form(payload)) for payload in self._payloads()]
+        for learned in {form for _, form in payloads}:
+            asked = self._build(kind.assets() if isinstance(kind, HasAssets) else self._assets(), forms=(learned,))
+            for payload, form in payloads:
+                if form == learned:
+                    asked.read(payload, "record 17")
+                    continue
+                change = "Raise DataError that names `where` for a form that is not among `forms`."
+                with self._refused(f"a payload of the form {form!r}", change, by=DataError, naming="record 17"):
+                    asked.read(payload, "record 17")
+                    self._fail(f"built with the form {learned!r}, it reads one of the form {form!r}", change)
 
     def _check_steps(self, kind: NamesSteps, row: Prepared) -> None:
         before = {name: tensor.copy() for name, tensor in row.tensors.items()}

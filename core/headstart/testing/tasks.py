@@ -33,6 +33,7 @@ from headstart.specs import (
     Sample,
     SolvesHead,
     Stage,
+    TakesLabelIds,
     TakesOverHead,
     Task,
     TaskRequest,
@@ -564,6 +565,16 @@ class TaskAnswered(TaskSubject):
             self._require(
                 told == ((), ()), f"of the head {name!r} it adds and leaves out {told}", "Both know the same."
             )
+
+    def test_numbers_of_labels_are_kept_with_them(self) -> None:
+        """Where it is a TakesLabelIds: an artefact's task has them again, and a name that it lacks ends nothing."""
+        task = self._task()
+        if not isinstance(task, TakesLabelIds):
+            return
+        with self._raising("giving it numbers of labels", "Correct `with_label_ids`."):
+            numbered = task.with_label_ids({"no-such-label": 3})
+        same = dict(self._rebuilt(numbered).labels()) == dict(numbered.labels())
+        self._require(same, "rebuilt, it has other labels", "Keep the numbers in `labels`.")
 
     def _heads(self) -> Sequence[str]:
         return self.spec.heads if self.heads is None else self.heads

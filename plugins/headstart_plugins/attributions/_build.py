@@ -127,7 +127,7 @@ def _document(
         "schema": SCHEMA,
         "run": result.get("run"),
         "method": "integrated gradients of the logit or number, arXiv:1703.01365, midpoint rule",
-        "baseline": "the sample with its tokens blanked and those that frame it kept",
+        "baseline": "the sample with its tokens blanked, but for those that frame it and the prefix of the weights",
         "steps": options.steps,
         "split": side,
         "why_none": why,

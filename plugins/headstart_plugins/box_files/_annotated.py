@@ -30,8 +30,8 @@ class Written:
 
 @dataclass(frozen=True)
 class Annotated:
-    """A picture with its boxes: `key` is its path below the data, `source` the name of the file that annotates it, and
-    `stated` the size which that states, if any."""
+    """A picture with its boxes: `key` is its path below the data, `source` the name of the file that annotates it,
+    `stated` the size which that states, and `id` what that calls it by, if any."""
 
     key: str
     file: Path
@@ -40,6 +40,7 @@ class Annotated:
     stated: Size | None = None
     split: str | None = None
     group: str | None = None
+    id: int | str | None = None
 
 
 @dataclass(frozen=True)

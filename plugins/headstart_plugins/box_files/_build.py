@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from headstart.errors import DataError
+from headstart.errors import DataError, HeadstartError
 from headstart.specs import DatasetRequest, Finding, Record, Records
 from headstart_plugins._annotations.where import Data, open_data
 from headstart_plugins._box_layouts import COCO, VOC, YOLO, box_formats
@@ -93,7 +93,7 @@ def _read(
     request: DatasetRequest, data: Data, name: str, options: AnnotationOptions, notes: list[Finding] | None = None
 ) -> Records:
     if not request.labelled and data.given is None:
-        return _bare(data, data.tree.below(data.root), options)
+        return _bare(data, data.tree.below(data.root), options, _known(data, options) if name == COCO else None)
     if not request.labelled and name == YOLO and isinstance(options, YoloOptions):
         return _bare(data, yolo_pictures(data, options), options)
     found = READERS[name](data, options)
@@ -101,9 +101,20 @@ def _read(
     return records_of(found, options, labelled=request.labelled)
 
 
-def _bare(data: Data, files: Sequence[Path], options: AnnotationOptions) -> Records:
-    """All these pictures, for answers: with or without annotations."""
+def _known(data: Data, options: Any) -> Found | None:
+    """What annotations say of pictures in a folder; None where they cannot be read, which is no condition for an
+    answer."""
+    try:
+        return read_coco(data, options)
+    except HeadstartError:
+        return None
+
+
+def _bare(data: Data, files: Sequence[Path], options: AnnotationOptions, known: Found | None = None) -> Records:
+    """All these pictures, for answers: with or without annotations, by the ids of those that are `known`."""
     if not files:
         raise DataError(f"{data.root}: no pictures")
-    items = tuple(Record(data.key(file), file) for file in files)
-    return Records("image", items, options.symmetries, tolerances=options)
+    ids = {each.file: each.id for each in known.pictures} if known else {}
+    items = tuple(Record(data.key(file), file, id=ids.get(file)) for file in files)
+    numbers = known.label_ids if known else {}
+    return Records("image", items, options.symmetries, tolerances=options, label_ids=numbers)

@@ -46,19 +46,42 @@ def read_coco(data: Data, options: CocoOptions) -> Found:
         place, told = find_place(data, source, [str(each["file_name"]) for each in images.values()], options.images)
         found.told.findings += told
         boxes = _boxes(data.key(source), document, images, names, found.told)
+        _number_labels(data.key(source), names, document, found)
         for name, each in images.items():
             file = place.file(str(each["file_name"]))
             if file in used:
                 raise DataError(f"{source}: {data.key(file)} is listed twice", hint="list each picture once")
             used.add(file)
             stated = stated_size(each)
-            found.pictures.append(Annotated(data.key(file), file, data.key(source), boxes[name], stated, side))
+            found.pictures.append(
+                Annotated(data.key(file), file, data.key(source), boxes[name], stated, side, id=each["id"])
+            )
     seen = {box.label for each in found.pictures for box in each.boxes}
     if unseen := [name for name in dict.fromkeys(named) if name not in seen]:
         message = f"{len(unseen)} of {len({*named})} categories have no box: {in_line(unseen)}"
         found.told.findings.append(Finding("note", message, len(unseen), cases=tuple(unseen)))
     found.skipped += data.unused(used, "not listed in the annotations")
     return found
+
+
+def _number_labels(source: str, names: Mapping[str, str], document: Document, found: Found) -> None:
+    """Add the ids of a file's categories to those of files before it, which stay where the files do not agree."""
+    ids: dict[str, int] = {}
+    for each in listed(Path(source), document, "categories"):
+        if type(each["id"]) is int and each["id"] >= 0:
+            ids.setdefault(names[str(each["id"])], each["id"])
+    called = {number: name for name, number in found.label_ids.items()}
+    agree = {
+        name: number
+        for name, number in ids.items()
+        if found.label_ids.get(name, number) == number and called.get(number, name) == name
+    }
+    if others := [f"{name} ({number})" for name, number in ids.items() if name not in agree]:
+        message = f"{source} numbers {len(others)} categories otherwise than files before it: {in_line(others)}"
+        found.told.findings.append(
+            Finding("warning", f"{message}; results in COCO's form have the numbers of those before", len(others))
+        )
+    found.label_ids |= agree
 
 
 def _boxes(

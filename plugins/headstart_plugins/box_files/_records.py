@@ -42,7 +42,8 @@ LOOSE = 0.02
 @dataclass
 class Found:
     """What a format found below a path: pictures, how their numbers are read, and readings that these could be meant
-    for, each with the way out. With `is_shares` numbers are shares of width and height."""
+    for, each with the way out. With `is_shares` numbers are shares of width and height. `label_ids` are the numbers
+    that the files have for classes."""
 
     pictures: list[Annotated]
     form: Form
@@ -51,6 +52,7 @@ class Found:
     units_hint: str = "write coordinates in pixels"
     told: Told = field(default_factory=Told)
     skipped: list[Skipped] = field(default_factory=list)
+    label_ids: dict[str, int] = field(default_factory=dict)
 
 
 def records_of(found: Found, options: BoxOptions, *, labelled: bool) -> Records:
@@ -60,8 +62,15 @@ def records_of(found: Found, options: BoxOptions, *, labelled: bool) -> Records:
     """
     pictures = sorted(found.pictures, key=lambda each: each.key)
     if not labelled:
-        bare = tuple(Record(each.key, each.file) for each in pictures)
-        return Records("image", bare, options.symmetries, tuple(found.skipped), tolerances=options)
+        bare = tuple(Record(each.key, each.file, id=each.id) for each in pictures)
+        return Records(
+            "image",
+            bare,
+            options.symmetries,
+            tuple(found.skipped),
+            tolerances=options,
+            label_ids=found.label_ids,
+        )
     pictures, without = _on_sides(pictures)
     boxes = [box for each in pictures for box in each.boxes]
     owners = np.repeat(np.arange(len(pictures)), [len(each.boxes) for each in pictures])
@@ -72,7 +81,7 @@ def records_of(found: Found, options: BoxOptions, *, labelled: bool) -> Records:
     for each, (low, high), scale in zip(pictures, judged.ranges, judged.scales, strict=True):
         kept = np.flatnonzero(keep[low:high]).tolist()
         target = _target([each.boxes[place] for place in kept], judged.corners[low:high][kept], area=scale.prod())
-        items.append(Record(each.key, each.file, target, each.group, each.split))
+        items.append(Record(each.key, each.file, target, each.group, each.split, each.id))
     return Records(
         "image",
         tuple(items),
@@ -81,6 +90,7 @@ def records_of(found: Found, options: BoxOptions, *, labelled: bool) -> Records:
         targets=TARGETS,
         findings=tuple(found.told.all(dropped=options.faulty == "drop")),
         tolerances=options,
+        label_ids=found.label_ids,
     )
 
 

@@ -32,7 +32,7 @@ def drawn_boxes(pixels: np.ndarray, boxes: Sequence[Mapping[str, Any]], classes:
         draw.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=colour, width=thick)
         words = f"{each['class']} {each['score']:.2f}"
         x0, y0, x1, y1 = draw.textbbox((0, 0), words, font=font)
-        at = (min(left, max(0, picture.width - (x1 - x0))), top - (y1 - y0) - 2 if top > y1 - y0 + 2 else top)
+        at = (max(0, min(left, picture.width - (x1 - x0) - 3)), top - (y1 - y0) - 2 if top > y1 - y0 + 2 else top)
         draw.rectangle((at[0], at[1], at[0] + x1 - x0 + 2, at[1] + y1 - y0 + 2), fill=colour)
         draw.text((at[0] + 1 - x0, at[1] + 1 - y0), words, font=font, fill=(255, 255, 255))
     stream = io.BytesIO()
@@ -47,14 +47,17 @@ def coco_files(
     score, and beside them the file's name and the class's. `coco_categories.json`, what the ids mean: the lists
     `images` and `categories` as COCO has them.
 
-    Where the names of all files end in different whole numbers without their suffix, as those of COCO's own pictures,
-    these are the ids of the pictures; else they are numbered from 1. Classes have their `category_ids`, which those of
-    published heads may have; else they are numbered from 1, in their order. Ids of other annotations are those that
-    have the same names there.
+    Pictures have the `id` of their answer, which is that of an annotation file in COCO's format that names them, where
+    each has another one. Else, where the names of all files end in different whole numbers without their suffix, as
+    those of COCO's own pictures, these are their ids; else they are numbered from 1. Classes have their `category_ids`,
+    which are those of such a file or of a published head; else they are numbered from 1, in their order. Ids of other
+    annotations are those that have the same names there.
     """
     digits = [re.search(r"(\d+)$", PurePath(name).stem) for name, _ in answers]
-    own = [int(found[1]) for found in digits if found]
-    ids = own if len(set(own)) == len(answers) else range(1, len(answers) + 1)
+    stated = [answer["id"] for _, answer in answers if "id" in answer]
+    ended = [int(found[1]) for found in digits if found]
+    counted = list(range(1, len(answers) + 1))
+    ids = next(each for each in (stated, ended, counted) if len(set(each)) == len(answers))
     numbers = dict(zip(classes, category_ids or range(1, len(classes) + 1), strict=True))
     results = [
         {

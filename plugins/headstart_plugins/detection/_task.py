@@ -83,7 +83,7 @@ def build(request: TaskRequest) -> Detection:
 @dataclass(frozen=True)
 class Detection:
     """Boxes of `classes`; fulfils `headstart.specs.Task`, FitsTargets, TakesOverHead, Calibrates, JoinsTargets,
-    MarksTargets, TellsOfTargets, MergesTiles, ListsAnswers, DrawsAnswers and CollectsAnswers.
+    MarksTargets, TellsOfTargets, MergesTiles, ListsAnswers, DrawsAnswers, CollectsAnswers and TakesLabelIds.
 
     Targets are those of `targets`: "boxes" (batch, most, 4) float32 are left, top, right, bottom as shares of the
     input's width and height, "truth_corners" the same in pixels of the picture, float64, which nothing moves; "size"
@@ -299,6 +299,20 @@ class Detection:
         """See MergesTiles and `_tiles.merge`."""
         return TileMerger(self.found, self.limits.overlap)
 
+    def with_label_ids(self, ids: Mapping[str, int]) -> Detection:
+        """See TakesLabelIds: what `ids` does not name has its number of before where that is free, else one above."""
+        taken = {name: ids[name] for name in self.classes if name in ids}
+        if len(set(taken.values())) < len(taken):  # of several files, which number classes otherwise
+            return self
+        free = max([*ids.values(), *(self.category_ids or ()), 0]) + 1
+        for name, before in zip(self.classes, self.category_ids or (None,) * len(self.classes), strict=True):
+            if name not in taken:
+                if before is not None and before not in ids.values():
+                    taken[name] = before
+                else:
+                    taken[name], free = free, free + 1
+        return replace(self, category_ids=tuple(taken[name] for name in self.classes))
+
     def calibrator(self) -> ThresholdCalibrator:
         """See Calibrates: collects how sure hits and misses are."""
         return ThresholdCalibrator(self.classes, self.limits, self.across, is_chosen=self.threshold is not None)
@@ -322,10 +336,10 @@ class Detection:
         return UNTUNED if self.threshold is None else self.threshold
 
 
-def _whole_number(labels: Mapping[str, Any], name: str) -> int:
+def _whole_number(labels: Mapping[str, Any], name: str, *, least: int = 1) -> int:
     value = labels.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise DataError(f"labels must hold `{name}`, a whole number from 1 on; received {str(value)[:80]!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise DataError(f"labels must hold `{name}`, a whole number from {least} on; received {str(value)[:80]!r}")
     return value
 
 
@@ -335,7 +349,7 @@ def _stored_ids(labels: Mapping[str, Any]) -> tuple[int, ...] | None:
         return None
     if not isinstance(ids, list | tuple) or len(ids) != len(labels["classes"]) or len({*map(str, ids)}) != len(ids):
         raise DataError(f"labels must hold `category_ids`, another a class; received {str(ids)[:80]!r}")
-    return tuple(_whole_number({"category_ids": each}, "category_ids") for each in ids)
+    return tuple(_whole_number({"category_ids": each}, "category_ids", least=0) for each in ids)
 
 
 def _stored_size(labels: Mapping[str, Any]) -> tuple[int, int] | None:

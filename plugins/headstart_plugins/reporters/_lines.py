@@ -39,6 +39,7 @@ def header(event: RunStarted) -> Rows:
     """What runs: label and text of each row."""
     shown = ", ".join(say.printable(name) for name in event.classes[:10])
     more = f", ... ({len(event.classes)} in all)" if len(event.classes) > 10 else ""
+    phases = ", then ".join(map(say.words, event.phases))
     lineage = [("from", say.printable(f"{event.backbone}: {event.lineage}"))] if event.lineage else []
     return [
         ("run", say.printable(event.run)),
@@ -52,7 +53,7 @@ def header(event: RunStarted) -> Rows:
         ),
         ("samples", say.listing(event.samples)),
         ("parameters", say.listing(event.parameters)),
-        ("strategy", f"{say.printable(event.strategy)}: {', then '.join(map(say.words, event.phases))}"),
+        ("strategy", f"{say.printable(event.strategy)}: {phases or 'nothing is trained'}"),
         ("best by", f"{say.words(event.primary_metric)} on val"),
     ]
 

@@ -2,6 +2,7 @@
 
 | strategy | what learns in the backbone |
 |---|---|
+| `as_is` | nothing, and the head as little |
 | `probe` | nothing |
 | `norm_only`, `bitfit` | scales and shifts of norms; biases |
 | `lora` | low-rank updates of kernels |
@@ -11,8 +12,8 @@
 | `lp_ft`, `discriminative`, `l2_sp`, `soup`, `wise_ft`, `full` | everything |
 | `scratch` | everything, from random weights |
 
-All but `probe`, `full`, `contrastive` and `scratch` start from a head that was fitted to frozen features: solved for
-where the task can, and as it is where it comes with the weights.
+All but `as_is`, `probe`, `full`, `contrastive` and `scratch` start from a head that was fitted to frozen features:
+solved for where the task can, and as it is where it comes with the weights.
 """
 
 from __future__ import annotations
@@ -74,6 +75,12 @@ def register_strategies() -> Iterable[StrategySpec]:
             summary="Train the head alone on frozen, cached features; in closed form where the task can.",
             options=ProbeOptions,
             build=f"{__name__}._build:probe",
+            trains_backbone=False,
+        ),
+        StrategySpec(
+            name="strategies/as_is",
+            summary="Train nothing: what the weights are worth with the head that they bring.",
+            build=f"{__name__}._build:as_is",
             trains_backbone=False,
         ),
         *(

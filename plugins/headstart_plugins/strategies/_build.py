@@ -55,6 +55,25 @@ LEARNING_RATE = "--learning-rate"
 Phases = tuple[Phase, ...]
 
 
+def as_is(request: StrategyRequest) -> Phases:
+    """No phase. Raises UsageError for a head that does not come trained."""
+    if not request.head_fitted:
+        raise UsageError(
+            "as_is trains nothing, and a new head knows nothing",
+            hint="take the one that comes with the weights: --head pretrained; or use --strategy probe",
+        )
+    asked.refuse_train(request, "as_is trains nothing", "leave it out, or use --strategy lp_ft")
+    for flag, value in (
+        ("--epochs", request.epochs),
+        ("--learning-rate", request.learning_rate),
+        ("--views", request.views),
+        ("--augment", request.augmented or None),
+    ):
+        if value is not None:
+            raise UsageError(f"{flag} has nothing to act on: as_is trains nothing", hint="leave it out")
+    return ()
+
+
 def strength_path(options: ProbeOptions | LpFtOptions) -> tuple[float, ...]:
     """`strengths` values from `weakest` to `strongest`, evenly spaced on a log scale, rising.
 

@@ -29,13 +29,18 @@ class Vocabulary:
 
     def real(self, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
         """Where there is a token of the text itself, (time,) bool."""
-        ids = tensors["ids"]
-        real: np.ndarray = tensors["mask"] & ~self.special[ids]
-        if len(self.prefix) and real.any():
-            here = slice(start := int(np.argmax(real)), start + len(self.prefix))
-            if np.array_equal(ids[here], self.prefix):
-                real[here] = False
+        real: np.ndarray = tensors["mask"] & ~self.special[tensors["ids"]] & ~self.preceding(tensors)
         return real
+
+    def preceding(self, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Where the prefix is, (time,) bool."""
+        ids = tensors["ids"]
+        found = np.zeros(len(ids), bool)
+        framed = tensors["mask"] & ~self.special[ids]
+        if len(self.prefix) and framed.any():
+            here = slice(start := int(np.argmax(framed)), start + len(self.prefix))
+            found[here] = np.array_equal(ids[here], self.prefix)
+        return found
 
 
 def drop_words(tensors: Tensors, known: Vocabulary, share: float, seed: int) -> Tensors:

@@ -196,6 +196,6 @@ def test_views_that_only_mix_are_not_kept_for_a_head_in_closed_form(registry):
         plan(registry, closed, only_mixing=("mixup",))
 
 
-def test_a_strategy_that_plans_nothing_is_refused(registry):
-    with pytest.raises(UsageError, match="plans no phase"):
+def test_a_strategy_that_plans_nothing_for_a_new_head_is_refused(registry):
+    with pytest.raises(UsageError, match="plans no phase for a head that is new"):
         plan(registry)

@@ -11,9 +11,9 @@ from headstart_plugins.text._build import build
 LENGTH = 16
 
 
-def kind_of(tokenizer, folder, family):
+def kind_of(tokenizer, folder, family, prefix=""):
     tokenizer.save(str(folder / "tokenizer.json"))
-    preprocess = {"family": family, "length": LENGTH, "lowercase": True, "prefix": "", "vocabulary": 1000}
+    preprocess = {"family": family, "length": LENGTH, "lowercase": True, "prefix": prefix, "vocabulary": 1000}
     return build(InputRequest(preprocess, TextOptions(), {"tokenizer.json": folder / "tokenizer.json"}))
 
 
@@ -96,3 +96,16 @@ def test_a_row_is_not_changed_by_being_blanked(pieces):
     before = prepared.tensors["ids"].copy()
     pieces.blank(prepared)
     np.testing.assert_array_equal(prepared.tensors["ids"], before)
+
+
+def test_what_the_weights_want_before_a_text_is_in_the_baseline_as_it_is(tmp_path):
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "query", ":", "play", "on"]
+    tokenizer = Tokenizer(models.WordPiece({word: place for place, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.add_special_tokens(words[:5])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    kind = kind_of(tokenizer, tmp_path, "bert", prefix="query: ")
+    assert told(kind, "play query: on")[1] == ["[CLS]", "query", ":", *["[MASK]"] * 4, "[SEP]"]

@@ -142,3 +142,57 @@ def test_settings_of_an_answer_are_checked_before_any_is_given(run, picture):
         with pytest.raises(UsageError) as raised:
             run.predict([str(picture)], sets=[setting])
         assert told in str(raised.value)
+
+
+def write_coco(folder, count=6):
+    """Pictures and COCO's annotations of them, with ids that say nothing: those of categories in another order than
+    their names, those of pictures unlike the digits in these."""
+    from headstart_shapes import draw
+
+    (folder / "images").mkdir(parents=True)
+    categories = [{"id": 90, "name": "ellipse"}, {"id": 11, "name": "rectangle"}, {"id": 2, "name": "never seen"}]
+    ids = {each["name"]: each["id"] for each in categories}
+    document = {"images": [], "annotations": [], "categories": categories}
+    for number in range(count):
+        pixels, target = draw(np.random.default_rng(number), 3, 128)
+        name = f"{count - number:03d}.png"
+        Image.fromarray(pixels).save(folder / "images" / name)
+        height, width = pixels.shape[:2]
+        document["images"].append({"id": 500 + 3 * number, "file_name": name, "height": height, "width": width})
+        for (left, top, right, bottom), kind in zip(target["corners"], target["classes"], strict=True):
+            box = {"id": len(document["annotations"]) + 1, "image_id": 500 + 3 * number, "category_id": ids[kind]}
+            sides = {"bbox": [left, top, right - left, bottom - top], "area": (right - left) * (bottom - top)}
+            document["annotations"].append({**box, **sides, "iscrowd": 0})
+    file = folder / "instances.json"
+    file.write_text(json.dumps(document), "utf-8")
+    return file
+
+
+EVERY_BOX = ("task.threshold=0.05", "task.across=1")
+
+
+@pytest.mark.parametrize("named", ["file", "folder"])
+def test_cocos_own_tool_scores_results_by_the_users_own_annotations_as_evaluate_does(run, tmp_path, named):
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    file = write_coco(tmp_path / "mine")
+    run.predict([str(file if named == "file" else file.parent)], sets=EVERY_BOX, out=tmp_path / "out")
+    truth = COCO(str(file))
+    scored = COCOeval(truth, truth.loadRes(str(tmp_path / "out" / "coco_results.json")), "bbox")
+    scored.evaluate()
+    scored.accumulate()
+    scored.summarize()
+    metrics = run.evaluate(str(file)).document["metrics"]["test"]
+    assert metrics["map50"] > 0.02
+    for place, name in enumerate(("map", "map50", "map75")):
+        assert scored.stats[place] == pytest.approx(metrics[name], abs=1e-6), name
+
+
+def test_a_job_that_goes_on_has_the_users_own_ids_too(run, tmp_path):
+    file = write_coco(tmp_path / "mine")
+    for _ in range(2):
+        list(run.answers([str(file)], sets=EVERY_BOX, out=tmp_path / "out", jsonl=True))
+    meant = json.loads((tmp_path / "out" / "coco_categories.json").read_text("utf-8"))
+    assert [each["id"] for each in meant["images"]] == sorted((500 + 3 * number for number in range(6)), reverse=True)
+    assert meant["categories"] == [{"id": 90, "name": "ellipse"}, {"id": 11, "name": "rectangle"}]

@@ -19,7 +19,7 @@ from headstart_plugins.strategies import (
     _build,
     register_strategies,
 )
-from headstart_plugins.strategies._build import contrastive, full, lp_ft, probe, scratch
+from headstart_plugins.strategies._build import as_is, contrastive, full, lp_ft, probe, scratch
 
 STAGES = ("stem", "stage1", "stage2")
 
@@ -52,6 +52,21 @@ def test_contrastive_teaches_all_stages_by_pairs_and_then_fits_the_head():
         contrastive(request(ContrastiveOptions(patience=3)))
     with pytest.raises(UsageError, match="contrastive fits a new head"):
         contrastive(request(ContrastiveOptions(), head_fitted=True))
+
+
+def test_as_is_has_no_phase_and_nothing_to_set():
+    fitted = {"head_fitted": True, "solvable": False}
+    assert as_is(request(None, **fitted)) == ()
+    for changes, told in (
+        ({}, "a new head knows nothing"),
+        ({**fitted, "train": ("stage2",)}, "as_is trains nothing"),
+        ({**fitted, "epochs": 3}, "--epochs has nothing to act on"),
+        ({**fitted, "learning_rate": 1e-3}, "--learning-rate has nothing to act on"),
+        ({**fitted, "augmented": True}, "--augment has nothing to act on"),
+        ({**fitted, "views": 0}, "--views has nothing to act on"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            as_is(request(None, **changes))
 
 
 def test_scratch_is_the_only_default_from_scratch():

@@ -96,6 +96,31 @@ def test_other_tables_of_texts_are_scored(run, tmp_path):
         run.evaluate(str(tmp_path / "bad.csv"))
 
 
+def test_a_run_on_single_texts_answers_no_pair_and_one_on_pairs_no_single_text(run, tmp_path):
+    from headstart.runs.fitting import fit
+
+    rows = [f"is it so {n},it was {'good' if n % 2 else 'bad'},{'pos' if n % 2 else 'neg'}\n" for n in range(60)]
+    (tmp_path / "pairs.csv").write_text("text,text2,label\n" + "".join(rows), "utf-8")
+    for answer in run.predict([tmp_path / "pairs.csv"]):
+        assert "is a pair of texts, and the run learned from single texts" in answer["error"]
+    with pytest.raises(DataError, match="row-000002 is a pair of texts, and the run learned from single texts"):
+        run.evaluate(str(tmp_path / "pairs.csv"))
+    assert len(run.predict([tmp_path / "pairs.csv"], sets=["dataset.text_column=text2"])) == 60
+
+    asked = {"backbone": run.recipe.backbone, "strategy": "probe", "engine": "native"}
+    pairs = fit(str(tmp_path / "pairs.csv"), out=str(tmp_path / "pairs"), reporters=[], **asked)
+    (refused,) = pairs.predict(texts=["it was good"])
+    assert "it was good is a single text, and the run learned from pairs of texts; " in refused["error"]
+    (answered,) = pairs.predict([("is it so 1", "it was good")])
+    assert answered["prediction"] in ("neg", "pos")
+    with pytest.raises(DataError, match="row-000002 is a single text, and the run learned from pairs of texts"):
+        pairs.evaluate(str(write_table(tmp_path / "other.csv", range(100, 130))))
+    # a run that goes on from one of the other form reads its own
+    table = str(write_table(tmp_path / "single.csv", range(60)))
+    single = fit(table, out=str(tmp_path / "on"), reporters=[], **{**asked, "backbone": str(pairs.path)})
+    assert single.predict(texts=["it was good"])[0]["prediction"] in ("neg", "pos")
+
+
 def test_beside_a_run_that_lacks_a_class_that_one_is_named(run, tmp_path):
     from headstart.runs.fitting import fit
 

@@ -67,7 +67,7 @@ def test_a_pair_of_very_long_texts_takes_moments(make_kind, sort):
     started = time.monotonic()
     long = read(kind, pair)
     assert time.monotonic() - started < 5  # the library alone takes minutes
-    assert long.notes == ("cut to 32 tokens",)
+    assert long.notes[-1] == "cut to 32 tokens"
     assert np.array_equal(long.value.ids, read(kind, tuple(each[:1_500] for each in pair)).value.ids)
 
 
@@ -214,3 +214,42 @@ def test_what_was_cut_and_what_is_nearly_equal_is_counted_for_a_run(make_kind):
     assert any("2 samples of val and test nearly equal to one in train" in each for each in told)
     assert data.tensors["ids"].shape == (40, 8)
     assert data.lengths is not None
+
+
+def test_what_two_texts_have_between_them_is_told_where_a_tokenizer_has_nothing(make_kind):
+    said = "warning: of two texts that this tokenizer puts nothing between; text2 can begin with <|endoftext|>"
+    kind = make_kind("gpt2")
+    assert read(kind, ("the film", "he")).notes == (said,)
+    assert words(kind, ("the film", "he")) == words(kind, "the filmhe")  # as tokenizer(first, second) of transformers
+    assert read(kind, "the film").notes == read(kind, ("the film", "<|endoftext|>he")).notes == ()
+    assert read(kind, ("the film<|endoftext|>", "he")).notes == ()
+    for sort in ("wordpiece", "vocabulary", "roberta", "unigram"):
+        assert read(make_kind(sort), ("a b", "c")).notes == ()
+
+
+def test_a_network_is_asked_in_the_form_that_it_learned_from(make_kind, tmp_path):
+    from small_tokenizers import preprocessing, wordpiece
+
+    from headstart.specs import InputRequest
+    from headstart_plugins.text import TextOptions
+    from headstart_plugins.text._build import build
+
+    kind, files = make_kind(), wordpiece(tmp_path)
+    payloads = {
+        "single": "good",
+        "mapped": {"text": "good"},
+        "pair": ("good", "bad"),
+        "both": {"text": "a", "text2": ""},
+    }
+    forms = {name: kind.form(payload) for name, payload in payloads.items()}
+    assert forms["single"] == forms["mapped"] == kind.form(tmp_path / "a.txt")
+    assert forms["pair"] == forms["both"] != forms["single"]
+    for learned in ("single", "pair"):
+        asked = build(InputRequest(preprocessing("wordpiece"), TextOptions(), files, (forms[learned],)))
+        for name, payload in payloads.items():
+            if forms[name] == forms[learned]:
+                assert read(asked, payload).notes in ((), (HALF_EMPTY,))
+                continue
+            with pytest.raises(DataError, match=rf"row 7 is {forms[name]}, and the run learned from") as told:
+                read(asked, payload)
+            assert ("dataset.text_column" if learned == "single" else "columns text and text2") in told.value.message

@@ -114,7 +114,7 @@ def identify(network: Network, stop: int, blueprint: Blueprint) -> dict[str, Any
 
     The weights are one SHA-256 over names, shapes and numbers; where a cut leaves stages out, theirs do not count.
     """
-    documents = describe(blueprint)
+    documents = describe(replace(blueprint, forms=()))  # they change what is refused, not what comes out
     stages = network.stages[:stop]
     return {
         "backbone": documents["model.json"]["backbone"],

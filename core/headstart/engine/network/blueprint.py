@@ -31,7 +31,8 @@ class Blueprint:
     """Specs with their options, the weights' preprocessing, and the task's labels: a network but for its weights.
 
     Without a task the head gives the `features` as they are; with one they are its head's. `input_assets` and
-    `task_assets` are the files that go with it, by name.
+    `task_assets` are the files that go with it, by name. `forms` are those of the payloads that it learned from, where
+    the input kind tells some apart.
     """
 
     backbone: BackboneSpec
@@ -46,10 +47,11 @@ class Blueprint:
     features: tuple[str, ...] = ()
     input_assets: Mapping[str, Path] = field(default_factory=dict)
     task_assets: Mapping[str, Path] = field(default_factory=dict)
+    forms: tuple[str, ...] = ()
 
     def kind(self, registry: Registry) -> InputKind:
         """The input kind with the weights' preprocessing; imports no framework."""
-        request = InputRequest(self.preprocess, self.input_options, self.input_assets)
+        request = InputRequest(self.preprocess, self.input_options, self.input_assets, self.forms)
         kind: InputKind = registry.load_target(self.input, self.input.build)(request)
         return kind
 
@@ -133,6 +135,7 @@ def describe(blueprint: Blueprint) -> dict[str, Any]:
             **_builder(blueprint.input, blueprint.input_options),
             "preprocess": dict(blueprint.preprocess),
             "assets": digests_of(blueprint.input_assets),
+            **({"forms": list(blueprint.forms)} if blueprint.forms else {}),
         },
         "labels.json": dict(blueprint.labels),
     }

@@ -166,6 +166,7 @@ def _read_blueprint(folder: Path, registry: Registry) -> Blueprint:
         input_options=input_options,
         preprocess=_part(reading, "preprocess", dict),
         input_assets=_read_assets(folder, INPUT, reading),
+        forms=tuple(map(str, _part({"forms": [], **reading}, "forms", list))),
     )
     head = _part(model, "head", dict)
     if "features" in head:
