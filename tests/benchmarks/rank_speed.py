@@ -39,6 +39,8 @@ SMALL = (
 )
 WITH_VGG = (*SMALL[:4], "keras_applications/vgg16")
 CASES = {"R1": SMALL, "R1v": WITH_VGG}
+NETWORKS = ("mobilenet_v2/imagenet", "nanodet/coco")
+"""Whose network is told by the first part of its name."""
 QUICK = {"count": 200, "rounds": 1, "cases": ["R1"], "most": 2, "parts": 4}
 
 
@@ -107,7 +109,7 @@ def ratios_of(row: str, sources: Sequence[str], data: Path, given: argparse.Name
             for source, job in jobs.items()
         ]
         theirs.append(sum(each["seconds"] for each in epochs))
-    names = ", ".join(source.partition("/")[2] for source in sources)
+    names = ", ".join(source.partition("/")[0 if source in NETWORKS else 2] for source in sources)
     looked = given.count * 4 // 5
     what = f"rank {len(sources)} sources ({names}) and fine-tune the best for an epoch, {looked} pictures"
     note = f"ours {ours[-1]:.0f} s, {again[-1]:.1f} s again; one epoch each {theirs[-1]:.0f} s"
