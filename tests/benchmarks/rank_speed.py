@@ -9,9 +9,10 @@ Ours is `headstart rank --then-fit` with an empty cache, whole process: five sou
 best, which gets the one epoch that each source gets in the control (R1; R1v with VGG16 among the five, which takes
 most of the time on both sides). Beside it stands a head alone on the best. Then `headstart rank` once more with the
 cache that it left (R2). The control is one epoch of fine-tuning in plain Keras for each of the five (`one_epoch.py`),
-whole processes one after the other, on the same pictures. Two of `--parts` of such an epoch are run, with the start of the process and all that compiles in the
-first; the others count as the second does. Sources that are not here are left out on both sides, and told. What was
-measured is kept in `--out`: `--cases R1 --rounds 1`, and with `--rounds 2` another day the second round alone.
+whole processes one after the other, on the same pictures. Two of `--parts` of such an epoch are run, with the start of
+the process and all that compiles in the first; the others count as the second does. Sources that are not here are left
+out on both sides, and told. What was measured is kept in `--out`: `--cases R1 --rounds 1`, and with `--rounds 2` later
+the second round alone.
 """
 
 from __future__ import annotations
