@@ -217,7 +217,7 @@ def _show(document: Mapping[str, Any]) -> None:
     print_text(
         f"{document['task']} on {document['backend']}; seeds {', '.join(map(str, document['seeds']))}; "
         f"{document['threads']} thread{'s' if document['threads'] > 1 else ''} a run, {document['jobs']} at once; "
-        "mean ± 95 % over seeds"
+        "mean ± half of the 95 % interval over seeds"
     )
     print_text()
     names = [arm["name"] for arm in document["arms"]]
@@ -234,9 +234,8 @@ def _show(document: Mapping[str, Any]) -> None:
         ],
     )
     print_text()
-    print_table(
-        ("arm", "epochs", "gain over scratch", "labels", "seconds to scratch's val"), [*_arm_rows(document, rows)]
-    )
+    columns = ("arm", "epochs", "gain over scratch", "labels are worth", "seconds to scratch's best val")
+    print_table(columns, [*_arm_rows(document, rows)])
     print_text()
     for row in document["classes"]:
         for what in ("gained", "lost"):
@@ -267,6 +266,8 @@ def _arm_rows(document: Mapping[str, Any], rows: Mapping[tuple[str, float], Any]
             if row["gain"]["low"] is not None:
                 ends = (amount(row["gain"][end], document["unit"]).removesuffix(" points") for end in ("low", "high"))
                 gain += f" ({' to '.join(ends)})"
+            elif len(row["seeds"]) > 1:
+                gain += " (all alike)"
         if of_labels:
             saved = f"{of_labels['bound']} {of_labels['ratio']:.3g}x".strip()
         if of_time and of_time["of"]:
@@ -279,4 +280,6 @@ def _mean(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return "-"
     half = "" if row["ci95"] is None else f" ± {(row['ci95'][1] - row['ci95'][0]) / 2:.4f}"
+    if row["ci95"] is None and len(row["seeds"]) > 1:
+        half = " (all alike)"
     return f"{row['mean']:.4f}{half}"

@@ -183,7 +183,7 @@ def _table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in cells:
@@ -201,7 +201,10 @@ def _cells(
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and cells of a table of sources."""
     there = [name for name in FIRST if name != by and any(name in row.scores for row in rows)][:beside]
-    columns = ("source", f"{by} (95 %)", *there, "on its source", "parameters", "samples/s")
+    facts = ("source accuracy", "parameters", "samples/s")
+    if beside == _width(0):  # names, which are to be typed, need the room
+        facts = ("source\naccuracy", "para-\nmeters", "samples\n/s")
+    columns = ("source", f"{by} (95 %)", *there, *facts)
     cells = []
     for row in rows:
         found = row.scores.get(by)
@@ -227,6 +230,8 @@ def _show(ranking: Ranking, page: str) -> None:
     by = ranking.by.short_name
     columns, cells = _cells(ranking.rows, by, ranking.recommended, _width(data_console().width))
     print_table(columns, cells)
+    summary = ranking.by.summary.rstrip(".")
+    print_text(f"{by + ':':<12} {summary[:1].lower()}{summary[1:]} ({ranking.by.unit}; higher is better)")
     for row in ranking.rows:
         if row.problem:
             print_text(f"{row.candidate.name}: {row.problem}")
@@ -238,7 +243,9 @@ def _show(ranking: Ranking, page: str) -> None:
         row = ranking.recommended
         weights = f" --weights {row.candidate.weights_flag}" if len(row.candidate.spec.weights) > 1 else ""
         print_text(f"recommended: --backbone {row.candidate.backbone}{weights}")
-    print_text(f"why:         {ranking.reason}")
+    why, *more = ranking.reason.split("; ")
+    for head, told in (("why:", why), *(("", each) for each in more)):
+        print_text(f"{head:<12} {told}")
     looked = ranking.samples["train"] + ranking.samples["val"]
     print_text(f"looked at:   {looked} records of train and val; the {ranking.samples['test']} of test were not")
     _show_absent(ranking.absent)

@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
 from headstart.asking import Tiling
-from headstart.data.ahead import ahead
-from headstart.data.lengths import Lengths, cut_to, padded_from
+from headstart.data.lengths import Lengths, cut_to
 from headstart.data.payloads import in_memory
 from headstart.data.reading import prepared_of
 from headstart.engine.batch import bytes_a_row, concatenated, filled_together, rows_within, take
+from headstart.engine.in_flight import Joined, Window, computed
 from headstart.engine.scoring import pooled
 from headstart.errors import REFUSED, DataError, HeadstartError, UsageError
 from headstart.shown import Shown
-from headstart.specs import Batch, CutsTiles, Facts, InputKind, MergesTiles, Prepared, Sample, Stored, Task, Trims
+from headstart.specs import (
+    Batch,
+    CutsTiles,
+    Facts,
+    InputKind,
+    MergesTiles,
+    Prepared,
+    Sample,
+    Stored,
+    Task,
+    Trims,
+)
 
 if TYPE_CHECKING:
+    from headstart.engine.features.extractor import Opened
     from headstart.engine.network.network import Network
     from headstart.engine.step import Forward, ScoreStep
 
@@ -29,20 +42,29 @@ SIZES = (1, 8, 32)
 BATCH = SIZES[-1]
 DENSE = 1 << 16
 """Bytes of outputs for a row from which they are taken to be of many places, such as pixels."""
-WINDOW_BATCHES, WINDOW_BYTES = 16, 64 << 20
+WINDOW_BATCHES, WINDOW_BYTES = 32, 64 << 20
 """Inputs that vary in length are read so many batches at a time, or as many as their tensors fit into, and those of
-like length run together: a batch of any lengths is as long as its longest."""
+like length run together: a batch is as long as its longest."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of some inputs, in order: their `tensors` and the head's `outputs` (row, ...), the `facts` of each, and
-    the `owners` (row,) int64, the place of the input that each row is of."""
+    """The rows of some inputs, in order, as they were `prepared`: the head's `outputs` (row, ...), and the `owners`
+    (row,) int64, the place of the input that each row is of."""
 
-    tensors: Batch
+    prepared: Sequence[Prepared]
     outputs: Batch
-    facts: tuple[Facts, ...]
     owners: np.ndarray
+
+    @property
+    def facts(self) -> tuple[Facts, ...]:
+        """Those of each row."""
+        return tuple(row.facts for row in self.prepared)
+
+    @property
+    def tensors(self) -> Batch:
+        """Those of all rows (row, ...), made when they are asked for."""
+        return _stacked(self.prepared)
 
 
 @dataclass(frozen=True)
@@ -64,12 +86,41 @@ class AnsweredRows(Answered):
 
 
 @dataclass(frozen=True)
+class _Read:
+    """Some inputs as read: the rows, the notes and the place of each."""
+
+    prepared: tuple[Sequence[Prepared], ...]
+    notes: tuple[tuple[str, ...], ...]
+    places: tuple[int, ...]
+
+    @cached_property
+    def rows(self) -> Sequence[Prepared]:
+        """All of them, in order."""
+        return [row for rows in self.prepared for row in rows]
+
+
+@dataclass(frozen=True)
 class _Tile:
     """One tile of the input at `place`, and the notes of what reading that took."""
 
     place: int
     row: Prepared
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """Some tiles, in order."""
+
+    tiles: Sequence[_Tile]
+
+    @property
+    def rows(self) -> Sequence[Prepared]:
+        """Each as the network takes it."""
+        return [tile.row for tile in self.tiles]
+
+
+Several = TypeVar("Several", _Read, _Cut)
 
 
 @dataclass(frozen=True, repr=False)
@@ -79,7 +130,8 @@ class Predictor(Shown):
     `forward` is from (batch, ...) input tensors to the head's outputs, or to what the task generates; `axes` are the
     length axes of those that have one, without the batch axis. `score` is there where a head is fed its targets, or
     where the task generates: teacher-forced outputs and losses. `sizes` are the rows a call that `forward` is for: few
-    inputs take the smallest that holds all their rows, more than fit into the largest take that one throughout.
+    inputs take the smallest that holds all their rows, more than fit into the largest take that one throughout. With
+    `any_length` it takes rows of every length, not of the kind's static ones alone.
     """
 
     kind: InputKind
@@ -88,6 +140,7 @@ class Predictor(Shown):
     score: ScoreStep | None = None
     axes: Mapping[str, int] = field(default_factory=dict)
     sizes: tuple[int, ...] = SIZES
+    any_length: bool = False
 
     @property
     def window(self) -> int:
@@ -100,6 +153,15 @@ class Predictor(Shown):
         """See `Shown`."""
         tensors = {name: (*spec.shape,) for name, spec in self.kind.tensors.items()}
         return {"input": type(self.kind).__name__, "tensors": tensors, "task": type(self.task).__name__}
+
+    def by(self, opened: Opened, head: Forward, size: int | None = None) -> Predictor:
+        """The same with its backbone as it was `opened` in an engine, and its `head` above that; a call brings `size`
+        rows, or as many as the engine wants."""
+        from headstart.engine.device import compiles_each_shape  # which imports keras
+
+        any_length = opened.any_length and not (opened.axes[1] and compiles_each_shape())  # for what the head takes
+        sizes = (size or opened.batch_size,)
+        return replace(self, forward=Joined(opened.compiled, head), sizes=sizes, any_length=any_length)
 
     def predict(self, raw: Any, *, top_k: int = 1) -> Any:
         """Answer one raw input (path, bytes or array), or a list of them.
@@ -141,6 +203,7 @@ class Predictor(Shown):
                 yield from ({REFUSED: refused[earlier].message} for earlier in range(told, place))
                 yield answer
                 told = place + 1
+            del batch  # or its rows are there until the next ones have come
         if on_progress is not None and told < len(payloads):
             on_progress(len(payloads), len(payloads))
         yield from ({REFUSED: refused[rest].message} for rest in range(told, len(payloads)))
@@ -171,12 +234,12 @@ class Predictor(Shown):
             return lambda rows, targets: of_outputs(targets, rows.outputs)
 
         def teacher_forced(rows: Rows, targets: Batch) -> np.ndarray:
-            found = []
+            found, tensors = [], rows.tensors
             size = self.sizes[-1]
-            for start in range(0, len(rows.facts), size):
-                picked = np.arange(start, min(start + size, len(rows.facts)))
+            for start in range(0, len(rows.prepared), size):
+                picked = np.arange(start, min(start + size, len(rows.prepared)))
                 padded = np.resize(picked, size)
-                scored = score(take(rows.tensors, padded), trimmed(self.task, take(targets, padded)))
+                scored = score(take(tensors, padded), trimmed(self.task, take(targets, padded)))
                 found.append(scored.losses[: len(picked)])
             return np.concatenate(found)
 
@@ -194,31 +257,18 @@ class Predictor(Shown):
         Raises DataError naming an input that cannot be read. With `refused`, why is kept there by the input's place
         instead, before an input behind it is answered; batches hold what they would hold without it.
         """
-        size = 0
-        for prepared, notes, places in ahead(self._prepared(payloads, refused)):
-            flat = [row for rows in prepared for row in rows]
-            owners = np.repeat(np.arange(len(prepared)), [len(rows) for rows in prepared])
-            facts = tuple(row.facts for row in flat)
-            if not size:  # a last batch that is not full takes the size of those before
-                size = next((each for each in self.sizes if each >= len(flat)), self.sizes[-1])
-            order = self._by_length(flat)
-            parts = [
-                self._run([flat[row] for row in order[start : start + size]], size)
-                for start in range(0, len(flat), size)
-            ]
-            tensors, outputs = (concatenated(each) for each in zip(*parts, strict=True))
-            if isinstance(self.kind, Trims):  # back in order; others ran so, and may have large outputs to copy
-                tensors, outputs = take(tensors, np.argsort(order)), take(outputs, np.argsort(order))
-            rows = Rows(tensors, outputs, facts, owners)
-            firsts = np.searchsorted(owners, np.arange(len(prepared)))
-            answers = outputs
-            if len(flat) > len(prepared):
-                pieces = [slice(start, start + len(of)) for start, of in zip(firsts, prepared, strict=True)]
+        for read, outputs in self._computed(self._prepared(payloads, refused)):
+            counts = [len(rows) for rows in read.prepared]
+            rows = Rows(read.rows, outputs, np.repeat(np.arange(len(counts)), counts))
+            firsts = np.cumsum([0, *counts[:-1]])
+            answers, facts = outputs, rows.facts
+            if len(facts) > len(counts):
+                pieces = [slice(start, start + count) for start, count in zip(firsts, counts, strict=True)]
                 answers = filled_together([pooled(self.task, take(outputs, piece), facts[piece]) for piece in pieces])
             if on_progress is not None:
-                on_progress(places[-1] + 1, len(payloads))
-            yield AnsweredRows(answers, tuple(facts[first] for first in firsts), notes, places, rows)
-            del parts, tensors, outputs, answers, rows  # or two batches of dense outputs are there at a time
+                on_progress(read.places[-1] + 1, len(payloads))
+            yield AnsweredRows(answers, tuple(facts[first] for first in firsts), read.notes, read.places, rows)
+            del read, outputs, answers, rows  # or two batches of dense outputs are there at a time
 
     def answer_in_tiles(
         self,
@@ -233,22 +283,17 @@ class Predictor(Shown):
         Raises the errors of `verify_tiling`.
         """
         merges = verify_tiling(self.kind, self.task, tiling)
-        size = 0
         merger, first = merges.merger(), None
-        for tiles in ahead(self._cut(payloads, tiling, refused)):
-            if not size:
-                size = next((each for each in self.sizes if each >= len(tiles)), self.sizes[-1])
-            for begin in range(0, len(tiles), size):
-                run = tiles[begin : begin + size]
-                _, outputs = self._run([tile.row for tile in run], size)
-                starts = [row for row, tile in enumerate(run) if not row or tile.place != run[row - 1].place]
-                for start, stop in zip(starts, [*starts[1:], len(run)], strict=True):
-                    if first is not None and first.place != run[start].place:
-                        yield self._merged(merger.merged(), first, on_progress, len(payloads))
-                        merger, first = merges.merger(), None
-                    first = first or run[start]
-                    merger.add(take(outputs, slice(start, stop)), [tile.row.facts for tile in run[start:stop]])
-                del outputs
+        for cut, outputs in self._computed(self._cut(payloads, tiling, refused)):
+            tiles = cut.tiles
+            starts = [row for row, tile in enumerate(tiles) if not row or tile.place != tiles[row - 1].place]
+            for start, stop in zip(starts, [*starts[1:], len(tiles)], strict=True):
+                if first is not None and first.place != tiles[start].place:
+                    yield self._merged(merger.merged(), first, on_progress, len(payloads))
+                    merger, first = merges.merger(), None
+                first = first or tiles[start]
+                merger.add(take(outputs, slice(start, stop)), [tile.row.facts for tile in tiles[start:stop]])
+            del outputs
         if first is not None:
             yield self._merged(merger.merged(), first, on_progress, len(payloads))
 
@@ -258,10 +303,9 @@ class Predictor(Shown):
             on_progress(first.place + 1, total)
         return Answered(outputs, (first.row.facts,), (first.notes,), (first.place,))
 
-    def _cut(
-        self, payloads: Sequence[Any], tiling: Tiling, refused: dict[int, DataError] | None
-    ) -> Iterator[list[_Tile]]:
-        """The tiles of inputs that can be read, BATCH at a time; those of one input are made as they are needed."""
+    def _cut(self, payloads: Sequence[Any], tiling: Tiling, refused: dict[int, DataError] | None) -> Iterator[_Cut]:
+        """The tiles of inputs that can be read, as many at a time as a call takes; those of one input are made as they
+        are needed."""
         kind = cast("CutsTiles", self.kind)
         cut: list[_Tile] = []
         for place, payload in enumerate(payloads):
@@ -274,17 +318,14 @@ class Predictor(Shown):
                 continue
             for row in kind.tiles(sample, tiling.side, tiling.overlap):
                 cut.append(_Tile(place, row, sample.notes))
-                if len(cut) == BATCH:
-                    yield cut
+                if len(cut) == self.sizes[-1]:
+                    yield _Cut(cut)
                     cut = []
         if cut:
-            yield cut
+            yield _Cut(cut)
 
-    def _prepared(
-        self, payloads: Sequence[Any], refused: dict[int, DataError] | None
-    ) -> Iterator[tuple[list[Sequence[Prepared]], tuple[tuple[str, ...], ...], tuple[int, ...]]]:
-        """The rows of as many inputs that can be read as a call takes, or of a window, and the notes and the place of
-        each."""
+    def _prepared(self, payloads: Sequence[Any], refused: dict[int, DataError] | None) -> Iterator[_Read]:
+        """As many inputs that can be read as a call takes, or as make a window."""
         read: list[tuple[Sequence[Prepared], tuple[str, ...], int]] = []
         window = self.window
         for place, payload in enumerate(payloads):
@@ -295,8 +336,7 @@ class Predictor(Shown):
                     raise
                 refused[place] = exc
             if read and (len(read) == window or place + 1 == len(payloads)):
-                rows, notes, places = zip(*read, strict=True)
-                yield list(rows), notes, places
+                yield _Read(*zip(*read, strict=True))
                 read = []
 
     def read(self, payload: Any) -> Sequence[Prepared]:
@@ -304,16 +344,39 @@ class Predictor(Shown):
         return self._read(payload)[0]
 
     def filled(self, rows: Sequence[Prepared], size: int) -> Batch:
-        """Tensors of some rows as `forward` gets them: a batch of `size`, filled up with the last of them, as long as
-        the longest needs."""
-        filled = [*rows, *[rows[-1]] * (size - len(rows))]
-        tensors = {name: np.stack([row.tensors[name] for row in filled]) for name in self.kind.tensors}
-        if not isinstance(self.kind, Trims):
+        """Tensors of some rows as `forward` gets them: a batch of `size`, filled up with the last of them, at a static
+        length."""
+        tensors = _stacked([*rows, *[rows[-1]] * (size - len(rows))])
+        lengths = self._lengths(rows)
+        if lengths is None:
             return tensors
+        return cut_to(tensors, self._entering, lengths.of_batch(np.arange(len(rows))), lengths.static[-1])
+
+    def _computed(self, several: Iterator[Several]) -> Iterator[tuple[Several, dict[str, np.ndarray]]]:
+        """The outputs of all rows of each, in order; the next are read while some run."""
+
+        def windows() -> Iterator[Window[Several]]:
+            size = 0
+            for each in several:
+                rows = each.rows
+                if not size:  # a last batch that is not full takes the size of those before
+                    size = next((size for size in self.sizes if size >= len(rows)), self.sizes[-1])
+                yield Window(each, len(rows), partial(_picked, rows), size, self._lengths(rows))
+
+        return computed(self.forward, windows(), axes=(self._entering, self.axes), any_length=self.any_length)
+
+    @property
+    def _entering(self) -> Mapping[str, int]:
+        """The length axis of each tensor of a row that has one."""
+        return {name: spec.length_axis for name, spec in self.kind.tensors.items() if spec.length_axis is not None}
+
+    def _lengths(self, rows: Sequence[Prepared]) -> Lengths | None:
+        """Those of some rows; None where all are of one."""
+        if not isinstance(self.kind, Trims):
+            return None
         longest = self.kind.lengths[-1]
-        used = np.array([longest if row.length is None else row.length for row in filled])
-        axes = {name: spec.length_axis for name, spec in self.kind.tensors.items() if spec.length_axis is not None}
-        return cut_to(tensors, axes, Lengths(used, self.kind.lengths).of_batch(np.arange(size)), longest)
+        used = [longest if row.length is None else row.length for row in rows]
+        return Lengths(np.array(used), self.kind.lengths)
 
     def _read(self, payload: Any) -> tuple[Sequence[Prepared], tuple[str, ...]]:
         """The rows of one input, and what reading it took."""
@@ -327,29 +390,15 @@ class Predictor(Shown):
             raise DataError(payload.message, hint=payload.hint) from payload
         return self.kind.read(in_memory(payload), _where(payload))
 
-    def _by_length(self, rows: Sequence[Prepared]) -> np.ndarray:
-        """The order (row,) int64 in which rows run."""
-        if not isinstance(self.kind, Trims):
-            return np.arange(len(rows))
-        longest = self.kind.lengths[-1]
-        used = np.array([longest if row.length is None else row.length for row in rows])
-        return Lengths(used, self.kind.lengths).ascending()
 
-    def _run(self, rows: Sequence[Prepared], size: int) -> tuple[Batch, Batch]:
-        """Tensors and outputs of some rows, `size` at most: computed as a batch of that, filled up with the last row,
-        as long as the longest of them needs. Both are returned at their full length."""
-        filled = [*rows, *[rows[-1]] * (size - len(rows))]
-        tensors = {name: np.stack([row.tensors[name] for row in filled]) for name in self.kind.tensors}
-        real = slice(0, len(rows))
-        if not isinstance(self.kind, Trims):
-            return take(tensors, real), take(self.forward(tensors), real)
-        longest = self.kind.lengths[-1]
-        used = np.array([longest if row.length is None else row.length for row in filled])
-        lengths = Lengths(used, self.kind.lengths)
-        axes = {name: spec.length_axis for name, spec in self.kind.tensors.items() if spec.length_axis is not None}
-        static = lengths.of_batch(np.arange(size))
-        outputs = padded_from(self.forward(cut_to(tensors, axes, static, longest)), self.axes, static, longest)
-        return take(tensors, real), take(outputs, real)
+def _stacked(rows: Sequence[Prepared]) -> dict[str, np.ndarray]:
+    """Their tensors (row, ...), padded to the longest."""
+    return {name: np.stack([row.tensors[name] for row in rows]) for name in rows[0].tensors}
+
+
+def _picked(rows: Sequence[Prepared], places: np.ndarray) -> dict[str, np.ndarray]:
+    """The same of those at some `places`."""
+    return _stacked([rows[place] for place in places])
 
 
 def sizes_for(kind: InputKind, network: Network | None = None) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ Ours is `headstart fit --strategy probe` with an empty cache (P1), and once more
 controls are ten frozen epochs of plain Keras (`tutorial.py`) and PyTorch by hand with L-BFGS (`by_hand.py`, P1c), on
 the same pictures, split and weights. Everything counts: imports, decoding, compilation, writing the cache, the
 artefact, its reload and test. The sides take turns. The tutorial takes many minutes, so its rounds are counted apart.
+What it draws, its head and the order of pictures, follows from a seed (`--tutorial-seed`).
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def main() -> None:
             found += ratios_of(ready, backend, sides, epochs=EPOCHS, run_epochs=given.epochs)
     settings = (
         f"whole processes; flags of ours: {given.flags}; {given.rounds} rounds of ours and of PyTorch by "
-        f"hand in turn, {given.tutorial_rounds} of the tutorial at batch 32"
+        f"hand in turn, {given.tutorial_rounds} of the tutorial at batch 32, drawn from seed {given.tutorial_seed} on"
     )
     write_ratios(given.json, found, settings=settings)
     show_ratios(found, title=f"Cold and second runs: {settings}")
@@ -56,6 +57,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=1500, metavar="N", help="pictures of Fashion-MNIST")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="of ours, and of PyTorch by hand")
     parser.add_argument("--tutorial-rounds", type=int, default=1, metavar="N", help="of the tutorial's ten epochs")
+    parser.add_argument("--tutorial-seed", type=int, default=0, metavar="N", help="of its first round; then N + 1")
     parser.add_argument(
         "--epochs", type=int, default=EPOCHS, help="of the tutorial; fewer (2 at least) are extrapolated"
     )
@@ -88,8 +90,9 @@ def measure(ready: Prepared, backend: str, given: argparse.Namespace, kept: Kept
         if backend == "torch" and "lite0" in ready.case.name:
             sides.by_hand.append(kept.once(f"{ready.folder.name}/by-hand/{number}", lambda: by_hand(ready)))
         if number < given.tutorial_rounds:
-            name = f"{ready.folder.name}/{backend}/tutorial-{given.epochs}/{number}"
-            sides.tutorial.append(kept.once(name, lambda: tutorial(ready, backend)))
+            seed = given.tutorial_seed + number
+            name = f"{ready.folder.name}/{backend}/tutorial-{given.epochs}/seed-{seed}"
+            sides.tutorial.append(kept.once(name, lambda seed=seed: tutorial(ready, backend, seed)))
     return sides
 
 
@@ -113,10 +116,10 @@ def ours(ready: Prepared, backend: str, cache: Path) -> Measured:
     return {"wall": round(wall, 3), **accuracies, "engine": engine, "parts": parts}
 
 
-def tutorial(ready: Prepared, backend: str) -> Measured:
-    """Seconds, accuracies and epochs of the tutorial."""
+def tutorial(ready: Prepared, backend: str, seed: int) -> Measured:
+    """Seconds, accuracies and epochs of the tutorial, drawn from `seed`."""
     variables = environment(KERAS_BACKEND=backend, KERAS_HOME=ready.folder / "keras")
-    wall, told = timed((PYTHON, HERE / "tutorial.py", ready.job), variables)
+    wall, told = timed((PYTHON, HERE / "tutorial.py", ready.job, "--seed", str(seed)), variables)
     return {"wall": round(wall, 3), **told}
 
 

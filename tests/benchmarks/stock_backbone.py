@@ -2,8 +2,9 @@
 
     KERAS_BACKEND=torch python tests/benchmarks/stock_backbone.py efficientnet_lite/lite0 FOLDER
 
-The Keras file holds stock layers alone, so that it opens without headstart. A backbone whose published weights are
-not on this machine gets random ones, calibrated so that its features are alive. Prints what a control must know.
+The Keras file holds stock layers, so that it opens without headstart; `imports` names the modules of others, to be
+loaded first. A backbone whose published weights are not on this machine gets random ones, calibrated so that its
+features are alive. Prints what a control must know.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from headstart.engine.network.assemble import build_backbone
 from headstart.engine.network.lsuv_init import calibration_batch, initialise
 from headstart.engine.network.stages import assign_arrays, name_variables
 from headstart.registry import Registry, load_registry
-from headstart.specs import Backbone, BackboneSpec, LocalFile, PackageFile, Stage, TensorSpec
+from headstart.specs import Backbone, BackboneSpec, Stage, TensorSpec
+from headstart.transfer.ranking.candidates import is_here
 from headstart.weights.files import write_safetensors
 from headstart.weights.source import load_arrays
 
@@ -32,11 +34,14 @@ def main() -> None:
     spec: BackboneSpec = registry.get("backbones", name)
     stages, preprocess, real = load_stages(spec, spec.default_options(), registry)
     folder.mkdir(parents=True, exist_ok=True)
-    as_keras(stages).save(folder / "backbone.keras")
+    model = as_keras(stages)
+    model.save(folder / "backbone.keras")
+    homes = {type(layer).__module__ for layer in model._flatten_layers()}
     arrays = {name: keras.ops.convert_to_numpy(value) for name, value in name_variables(stages).items()}
     write_safetensors(folder / "backbone.safetensors", arrays)
     scale, offset = preprocess["scale"][0], preprocess["offset"][0]
     facts = {"size": preprocess["size"][0], "interpolation": preprocess["interpolation"]}
+    facts["imports"] = sorted(home for home in homes if home.partition(".")[0] != "keras")
     print(json.dumps({"real_weights": real, "scale": scale, "offset": offset, **facts}))
 
 
@@ -44,7 +49,7 @@ def load_stages(
     spec: BackboneSpec, options: Any, registry: Registry
 ) -> tuple[tuple[Stage, ...], Mapping[str, Any], bool]:
     """The stages with their weights, the preprocessing of these, and whether they are published ones."""
-    weights = next((each for each in spec.weights if isinstance(each.origin, PackageFile | LocalFile)), None)
+    weights = next((each for each in spec.weights if is_here(spec, each)), None)
     preprocess = weights.preprocess if weights else spec.preprocess
     shapes = {"image": (*preprocess["size"], 3)}
     inputs = {name: TensorSpec(shape, "float32") for name, shape in shapes.items()}
@@ -58,10 +63,12 @@ def load_stages(
 
 
 def as_keras(stages: Sequence[Stage]) -> keras.Model:
-    """Preprocessed pictures (batch, size, size, 3) float32 to the pooled features (batch, channels)."""
+    """Preprocessed pictures (batch, size, size, 3) float32 to the pooled features (batch, channels), which the last
+    stages of a detector come after."""
     image = keras.Input(stages[0].model.input["image"].shape[1:])
     tensors: Mapping[str, Any] = {"image": image}
-    for stage in stages:
+    last = max(place for place, stage in enumerate(stages) if "pooled" in stage.model.output)
+    for stage in stages[: last + 1]:
         for layer in stage.model._flatten_layers(include_self=False):
             _forget_initialisers(layer)
         tensors = stage.model({name: tensors[name] for name in stage.model.input})

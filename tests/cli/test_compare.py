@@ -125,3 +125,15 @@ def test_a_stopped_and_a_killed_comparison_go_on_with_what_is_missing(small_plug
     again = subprocess.run([*command, "--resume", "--out", str(out)], **start, check=False)
     assert again.returncode == 0
     assert document["verdict"]["line"] in " ".join(again.stdout.split())
+
+    whole = subprocess.run([*command, *SMALL, "--out", str(tmp_path / "whole"), "--json"], **start, check=False)
+    assert whole.returncode == 0, whole.stderr
+    assert figures(document) == figures(json.loads(whole.stdout))
+
+
+def figures(document):
+    """All that a comparison found, but for how long it took."""
+    told = ("claims", "verdict", "classes", "similarity", "labels", "samples", "twins", "threads")
+    curves = [{name: value for name, value in row.items() if name != "seconds"} for row in document["curves"]]
+    cells = [{name: each[name] for name in ("run", "val", "test", "bounds", "trainable")} for each in document["cells"]]
+    return {**{name: document[name] for name in told}, "curves": curves, "cells": cells}

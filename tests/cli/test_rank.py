@@ -1,14 +1,17 @@
 """`headstart rank` as a user meets it."""
 
+import io
 import json
 
 import pytest
+from rich.console import Console
 
 from headstart.registry import load_registry
-from headstart.transfer.ranking.candidates import Absent
+from headstart.transfer.ranking.candidates import Absent, named_candidate
 from headstart.transfer.ranking.jobs import Ranking
+from headstart.transfer.ranking.rows import Found, Row
 from headstart_cli.main import run_arguments
-from headstart_cli.rank import _show
+from headstart_cli.rank import _cells, _show, _table, _width
 
 SLOW_ON_JAX = True
 SMALL = ("digits", "--backbone", "small/net", "--limit", "90")
@@ -44,10 +47,25 @@ def test_the_table_says_what_to_take_and_what_is_not_here(backend, tmp_path, cap
 
     assert "* small/net" in said
     assert "knn (95 %)" in said
+    assert "knn:         what the nearest neighbours" in said
+    assert "(accuracy, or R squared; higher is better)" in said
     assert "recommended: --backbone small/net" in said
     assert "looked at:   72 records of train and val; the 18 of test were not" in said
     assert "report:      runs/ranking-digits/ranking.html" in said
     assert (tmp_path / "runs" / "ranking-digits" / "ranking.html").is_file()
+
+
+def test_names_are_whole_in_a_terminal_of_80_columns():
+    registry, found = load_registry(), Found(0.862, (0.801, 0.907))
+    rows = [
+        Row(named_candidate(name, registry), 10, 1234.5, "native", {"probe": found, "knn": found})
+        for name in ("efficientnet_lite/lite0", "mobilenet_v2/imagenet")
+    ]
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(_table(*_cells(rows, "probe", rows[0], _width(80))))
+    said = console.export_text()
+    assert "* efficientnet_lite/lite0  0.862" in said
+    assert "3.4 M" in said
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def labelled(split, keys, words, kind=KINDS["classification"]):
 def answered(outputs, rows):
     count = rows.stop - rows.start
     picked = {name: array[rows] for name, array in outputs.items()}
-    return Answered(picked, ({},) * count, ((),) * count, Rows({}, picked, ({},) * count, np.arange(count)))
+    return Answered(picked, ({},) * count, ((),) * count, Rows([Prepared({})] * count, picked, np.arange(count)))
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -126,6 +126,35 @@ def test_an_epoch_has_batches_of_like_lengths_and_each_row_once(kind):
         assert batch["mask"].sum() == used[rows].sum()  # nothing is cut off
 
 
+@pytest.mark.parametrize("any_length", [False, True])
+def test_answers_are_those_of_the_full_length_at_exact_lengths_too(kind, network, any_length):
+    random = np.random.default_rng(0)
+    payloads = [random.integers(1, 12, length) for length in np.minimum(120, random.geometric(0.1, 100))]
+    run, shapes = forward(network, 0, 4), set()
+
+    class Compiled:
+        """Holds a batch back, as what computes several at once does."""
+
+        def __call__(self, tensors):
+            shapes.add(tensors["tokens"].shape[1])
+            return {"pooled": run(tensors)["@pooled"]}
+
+        def stream(self, batches):
+            held = []
+            for batch in batches:
+                held.append(self(batch))
+                if len(held) == 2:
+                    yield held.pop(0)
+            yield from held
+
+    found = Predictor(kind, None, Compiled(), any_length=any_length).outputs(payloads)["pooled"]
+    rows = [kind.prepare(kind.read(payload, "")) for payload in payloads]
+    reference = run({name: np.stack([row.tensors[name] for row in rows]) for name in kind.tensors})["@pooled"]
+    assert (shapes <= set(kind.lengths)) != any_length
+    assert reference.std() > 0.01
+    assert np.abs(found - reference).max() <= 1e-4 * max(1.0, float(reference.std()))
+
+
 @pytest.mark.parametrize("unreadable", [False, True])
 def test_inputs_of_like_length_are_answered_together_and_answers_come_in_order(kind, unreadable):
     random = np.random.default_rng(0)

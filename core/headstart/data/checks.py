@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
+from headstart.data.hashing import HASHED
 from headstart.data.split_file import SPLITS, SplitRow
 from headstart.errors import DataError
 from headstart.lists import MAX_LISTED, below, in_line
@@ -157,8 +158,8 @@ def duplicate_findings(rows: Sequence[SplitRow], kind: TargetKind) -> list[Findi
     if extra:
         found.append(Finding("note", f"{counted(extra)} repeated exactly; copies stay on one side", extra))
     if torn:
-        cases = tuple(" and ".join(f"{row.key} ({row.target})" for row in group) for group in torn)
-        first = " and ".join(f"{row.key} ({row.target})" for row in torn[0][:2])
+        cases = tuple(" and ".join(map(_with_target, group)) for group in torn)
+        first = " and ".join(map(_with_target, torn[0][:2]))
         if isinstance(kind, AllowsOthers) and kind.others_are_right:
             message = f"{len(torn)} contents have several targets, such as {first}; each is learned"
             found.append(Finding("note", message, len(torn), cases=cases))
@@ -166,6 +167,11 @@ def duplicate_findings(rows: Sequence[SplitRow], kind: TargetKind) -> list[Findi
             message = f"{len(torn)} contents under contradicting labels, such as {first}"
             found.append(Finding("warning", message, len(torn), cases=cases))
     return found
+
+
+def _with_target(row: SplitRow) -> str:
+    """A key with its target, where that is a text; the hash of any other says nothing to a reader."""
+    return row.key if row.target.startswith(HASHED) else f"{row.key} ({row.target})"
 
 
 def near_duplicate_findings(rows: Sequence[SplitRow], fingerprints: Mapping[str, int]) -> list[Finding]:

@@ -46,13 +46,11 @@ class Lengths:
         """Those of `rows`."""
         return Lengths(self.used[rows], self.static)
 
-    def of_batch(self, rows: np.ndarray) -> int:
-        """The static length for a batch of `rows`."""
-        return self.static[int(np.searchsorted(self.static, self.used[rows].max()))]
-
-    def needed(self, rows: np.ndarray) -> int:
-        """The length that a batch of `rows` needs: that of its longest, but no less than the smallest static length."""
-        return max(int(self.used[rows].max()), self.static[0])
+    def of_batch(self, rows: np.ndarray, *, any_length: bool = False) -> int:
+        """The static length for a batch of `rows`; with `any_length` that of its longest, but no less than the smallest
+        static one."""
+        longest = int(self.used[rows].max())
+        return max(longest, self.static[0]) if any_length else self.static[int(np.searchsorted(self.static, longest))]
 
     def middling(self, count: int) -> np.ndarray:
         """The rows (at most count,) int64 of the lengths in the middle."""

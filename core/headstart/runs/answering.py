@@ -6,7 +6,6 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -123,9 +122,10 @@ def _opened(artefact: Artefact, extractor: Any, spec: EngineSpec | None, count: 
     stock, network = artefact.predictor, artefact.network
     stop = len(network.stages) - 1
     opened = decide(extractor, spec, FLOAT32, Workload(stop, count, changes=False)).open(stop)
-    task, backbone = artefact.task, opened.compiled
-    head = generator(network, task, stop) if isinstance(task, Generates) else forward(network, stop, stop + 1)
-    return replace(stock, forward=lambda batch: head(backbone(batch)), sizes=sizes_for(artefact.kind)[-1:]), opened
+    task = artefact.task
+    if isinstance(task, Generates):  # step by step, which the more rows share the better
+        return stock.by(opened, generator(network, task, stop), sizes_for(artefact.kind)[-1]), opened
+    return stock.by(opened, forward(network, stop, stop + 1)), opened
 
 
 def _verify(artefact: Artefact, found: tuple[Predictor, Any], payloads: Sequence[Any], warn: Warn) -> None:

@@ -15,6 +15,7 @@ from headstart.engine.batch import bytes_a_row, filled_together, rows_within, ta
 from headstart.engine.device import compiles_each_shape, forward, score_step
 from headstart.engine.features.extractor import FLOAT32_MOST, MOVES, FeatureExtractor
 from headstart.engine.features.rounding import moved_by_weights
+from headstart.engine.in_flight import Joined
 from headstart.engine.precision import FLOAT32
 from headstart.engine.train.context import TrainContext
 from headstart.errors import EngineRefusal, HeadstartError
@@ -138,7 +139,7 @@ def stock_predictor(artefact: Artefact, count: int) -> Predictor:
     network = artefact.network
     stop = len(network.stages) - 1
     backbone, head = forward(network, 0, stop), forward(network, stop, stop + 1)
-    return dataclasses.replace(stock, forward=lambda batch: head(backbone(batch)), sizes=sizes)
+    return dataclasses.replace(stock, forward=Joined(backbone, head), sizes=sizes)
 
 
 def predictor_in_engine(
@@ -158,8 +159,7 @@ def predictor_in_engine(
     except EngineRefusal as exc:
         extractor.place.warn(f"{exc.message}; stock layers answer instead")
         return artefact.predictor, None
-    backbone, head = opened.compiled, forward(network, stop, stop + 1)
-    predictor = dataclasses.replace(artefact.predictor, forward=lambda batch: head(backbone(batch)), sizes=(size,))
+    predictor = artefact.predictor.by(opened, forward(network, stop, stop + 1))
     return predictor, extractor.registry.get("engines", opened.key["engine"])
 
 

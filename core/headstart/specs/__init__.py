@@ -60,6 +60,7 @@ from headstart.specs.engines import (
     EngineExporter,
     EngineRequest,
     EngineSpec,
+    Streams,
 )
 from headstart.specs.fitting import FitsAhead, TrainingSplit
 from headstart.specs.inputs import (
@@ -304,6 +305,7 @@ __all__ = [
     "StrategyBuild",
     "StrategyRequest",
     "StrategySpec",
+    "Streams",
     "TargetBuild",
     "TargetKind",
     "TargetRequest",

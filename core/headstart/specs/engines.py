@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from headstart.specs.base import Spec
 
@@ -45,8 +45,8 @@ class EngineExporter(Protocol):
 class EngineRequest:
     """What an engine opens: the first `stop` stages of `network`, or the `graph` folder that its exporter wrote.
 
-    Every call will bring `batch_size` samples. `precision` is one of PRECISIONS and never left to the engine;
-    `threads` is how many the engine may use.
+    Every call will bring `batch_size` samples, of a graph that takes any length fewer, too. `precision` is one of
+    PRECISIONS and never left to the engine; `threads` is how many the engine may use.
     """
 
     network: Network
@@ -63,6 +63,16 @@ class Compiled(Protocol):
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """See the class."""
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """What a Compiled offers too that computes several batches at once, so that it never waits for whoever brings the
+    next one or takes the last."""
+
+    def stream(self, batches: Iterable[Mapping[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
+        """What each of `batches` comes to when it is called with it, to the bit and in order. The next ones, which may
+        be of other lengths, are taken before the last is given; how many does not depend on how many there are."""
 
 
 class EngineBuild(Protocol):

@@ -32,7 +32,7 @@ def drawn_boxes(pixels: np.ndarray, boxes: Sequence[Mapping[str, Any]], classes:
         draw.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=colour, width=thick)
         words = f"{each['class']} {each['score']:.2f}"
         x0, y0, x1, y1 = draw.textbbox((0, 0), words, font=font)
-        at = (min(left, max(0, picture.width - (x1 - x0))), top - (y1 - y0) - 2 if top > y1 - y0 + 2 else top)
+        at = (max(0, min(left, picture.width - (x1 - x0) - 3)), top - (y1 - y0) - 2 if top > y1 - y0 + 2 else top)
         draw.rectangle((at[0], at[1], at[0] + x1 - x0 + 2, at[1] + y1 - y0 + 2), fill=colour)
         draw.text((at[0] + 1 - x0, at[1] + 1 - y0), words, font=font, fill=(255, 255, 255))
     stream = io.BytesIO()

@@ -17,6 +17,9 @@ CORNERS, SCORES, CLASSES = "merged_corners", "merged_scores", "merged_classes"
 """What a merged picture is, beside a head's outputs: (1, box, 4) float64 in its pixels, (1, box) float64 and int64."""
 NEAR = STRIDES[0]
 """A side is cut where it ends so near a seam, in pixels of the input: a cell of the finest map."""
+TRUSTED = 0.5
+"""What is less sure than this share of a piece of the same thing says nothing of where that lies: detectors give many
+boxes with low scores around and between things."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,20 @@ def merge(pieces: Pieces, overlap: float) -> Detections:
     union is above `overlap`; or where a seam cuts one of them and more than that share of it lies in the other. Boxes
     that no seam cuts come before those that are cut, then the surer first: each takes all that are of one thing with
     it, and through those that are cut all cut ones that these are of one thing with. The thing has the highest of their
-    scores; its box is the first one's, or where a seam cuts that, the smallest around all of them.
+    scores; its box is the first one's, or where a seam cuts that, the smallest around all of them. Those whose score is
+    below TRUSTED of that of one of the same thing come last and are taken; they make no box larger and bring no others.
     """
     count = len(pieces.scores)
     is_cut = np.asarray(pieces.cut.any(axis=1))
-    order = np.lexsort((np.arange(count), -pieces.scores, is_cut))
     beside = _neighbours(pieces)
+    is_weak = np.zeros(count, bool)
+    for piece in range(count):
+        surer = beside(piece)
+        surer = surer[
+            (TRUSTED * pieces.scores[surer] > pieces.scores[piece]) & (pieces.classes[surer] == pieces.classes[piece])
+        ]
+        is_weak[piece] = len(surer) > 0 and bool(_are_same(pieces, piece, surer, overlap).any())
+    order = np.lexsort((np.arange(count), -pieces.scores, is_cut, is_weak))
     left = np.ones(count, bool)
     corners, scores, kept = pieces.corners.copy(), pieces.scores.copy(), []
     for first in order.tolist():
@@ -100,10 +111,11 @@ def merge(pieces: Pieces, overlap: float) -> Detections:
             others = others if piece == first else others[is_cut[others]]
             same = others[_are_same(pieces, piece, others, overlap)]
             left[same] = False
-            reached += same[is_cut[same]].tolist()
+            trusted = same[~is_weak[same]]
+            reached += trusted[is_cut[trusted]].tolist()
             scores[first] = pieces.scores[same].max(initial=scores[first])
             if is_cut[first]:
-                part = pieces.corners[same]
+                part = pieces.corners[trusted]
                 corners[first, :2] = part[:, :2].min(axis=0, initial=np.inf).clip(max=corners[first, :2])
                 corners[first, 2:] = part[:, 2:].max(axis=0, initial=-np.inf).clip(min=corners[first, 2:])
     found = np.array(kept, np.int64)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import cycle
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,10 +28,21 @@ TOGETHER = 16
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A compiled graph for one sample, or at most `together` of them, with its requests; see
-    `headstart.specs.Compiled`. For one caller at a time."""
+class _Begun:
+    """A batch under way: what was `given`, which the requests share, and the `results` (row, ...) that they write into;
+    of outputs whose shape depends on the length, by place, the `parts` so far."""
 
+    given: Sequence[np.ndarray]
+    results: list[np.ndarray]
+    parts: Mapping[int, list[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A compiled graph for one sample, or at most `together` of them, run in so many `streams`; see
+    `headstart.specs.Compiled` and Streams. `spare` are requests that nobody uses."""
+
+    compiled: Any
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     types: tuple[np.dtype[Any], ...]
@@ -40,48 +50,70 @@ class Opened:
     """The shape of each output without the batch axis, -1 where it depends on the inputs' length, and its type."""
     carried: Mapping[str, str]
     """Outputs that are inputs as they came: the input of each."""
-    requests: tuple[Any, ...]
+    streams: int
     together: int = 1
+    spare: list[Any] = field(default_factory=list)
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Any number of samples of one length; the requests write straight into the arrays that are returned, but for
-        those whose shape depends on that length.
+        """Any number of samples of one length. Raises TypeError for an input of another kind than the graph takes:
+        floats where it takes bytes."""
+        (found,) = self.stream([batch])
+        return found
 
-        Raises TypeError for an input of another kind than the graph takes: floats where it takes bytes.
-        """
-        given = [_taken(batch[name], dtype) for name, dtype in zip(self.inputs, self.types, strict=True)]
-        rows = len(given[0])
-        open_shapes = [place for place, (shape, _) in enumerate(self.answers) if -1 in shape]
-        results = [np.empty((rows, *(max(size, 0) for size in shape)), dtype) for shape, dtype in self.answers]
-        whole = {place: array for place, array in enumerate(results) if place not in open_shapes}
-        parts: dict[int, list[np.ndarray]] = {place: [] for place in open_shapes}
-        running: deque[Any] = deque()
+    def stream(self, batches: Iterable[Mapping[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
+        """As often as it is called. Requests of a batch are started as those of the one before are done, and write
+        straight into the arrays that are given, but for those whose shape depends on the length."""
+        requests = [self._request() for _ in range(REQUESTS_A_STREAM * self.streams)]
+        free, running = deque(requests), deque[tuple[Any, _Begun]]()
+        begun = deque[_Begun]()
 
         def finish() -> None:
-            request = running[0]
+            request, batch = running[0]
             request.wait()
             running.popleft()
-            for place, found in parts.items():
+            free.append(request)
+            for place, found in batch.parts.items():
                 found.append(np.array(request.get_output_tensor(place).data))
 
         try:
-            size = min(self.together, max(1, rows // len(self.requests)))
-            for row, request in zip(range(0, rows, size), cycle(self.requests), strict=False):
-                if len(running) == len(self.requests):
+            for batch in batches:
+                begun.append(self._begin(batch))
+                rows = len(begun[-1].given[0])
+                size = min(self.together, max(1, rows // self.streams))
+                for row in range(0, rows, size):
+                    if not free:
+                        finish()
+                    _start(free[0], begun[-1], slice(row, row + size))
+                    running.append((free.popleft(), begun[-1]))
+                while begun and not (running and running[0][1] is begun[0]):  # they are waited for in their order
+                    yield self._ended(begun.popleft())
+            while begun:
+                while running and running[0][1] is begun[0]:
                     finish()
-                places = {place: array[row : row + size] for place, array in whole.items()}
-                _start(request, [array[row : row + size] for array in given], places)
-                running.append(request)
-            while running:
-                finish()
+                yield self._ended(begun.popleft())
         finally:  # what still runs after one of them failed writes on: the error of that one is what counts
-            for request in running:
+            for request, _ in running:
                 with contextlib.suppress(RuntimeError):
                     request.wait()
-        for place, found in parts.items():
-            results[place] = np.concatenate(found) if found else results[place]
-        kept = {name: np.array(given[self.inputs.index(source)]) for name, source in self.carried.items()}
-        return dict(zip(self.outputs, results, strict=True)) | {
+            self.spare.extend(requests)
+
+    def _request(self) -> Any:
+        """One that nobody uses."""
+        with contextlib.suppress(IndexError):
+            return self.spare.pop()
+        return self.compiled.create_infer_request()
+
+    def _begin(self, batch: Mapping[str, np.ndarray]) -> _Begun:
+        given = [_taken(batch[name], dtype) for name, dtype in zip(self.inputs, self.types, strict=True)]
+        shapes = [(len(given[0]), *(max(size, 0) for size in shape)) for shape, _ in self.answers]
+        results = [np.empty(shape, dtype) for shape, (_, dtype) in zip(shapes, self.answers, strict=True)]
+        return _Begun(given, results, {place: [] for place, (shape, _) in enumerate(self.answers) if -1 in shape})
+
+    def _ended(self, batch: _Begun) -> dict[str, np.ndarray]:
+        for place, found in batch.parts.items():
+            batch.results[place] = np.concatenate(found) if found else batch.results[place]
+        kept = {name: np.array(batch.given[self.inputs.index(source)]) for name, source in self.carried.items()}
+        return dict(zip(self.outputs, batch.results, strict=True)) | {
             name: array.astype(np.float32) if array.dtype.kind == "f" else array for name, array in kept.items()
         }
 
@@ -91,14 +123,15 @@ def _taken(array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     return np.require(np.asarray(array).astype(dtype, casting="same_kind", copy=False), requirements=["C", "W"])
 
 
-def _start(request: Any, given: Sequence[np.ndarray], results: Mapping[int, np.ndarray]) -> None:
-    """Start one sample on memory that the caller keeps alive until the request is done."""
+def _start(request: Any, batch: _Begun, rows: slice) -> None:
+    """Start some rows of a batch, on memory that is there until the request is done."""
     import openvino
 
-    for place, array in enumerate(given):
-        request.set_input_tensor(place, openvino.Tensor(array, shared_memory=True))
-    for place, array in results.items():
-        request.set_output_tensor(place, openvino.Tensor(array, shared_memory=True))
+    for place, array in enumerate(batch.given):
+        request.set_input_tensor(place, openvino.Tensor(array[rows], shared_memory=True))
+    for place, array in enumerate(batch.results):
+        if place not in batch.parts:
+            request.set_output_tensor(place, openvino.Tensor(array[rows], shared_memory=True))
     request.start_async()
 
 
@@ -134,12 +167,13 @@ def build(request: EngineRequest) -> Opened:
     except RuntimeError as exc:
         raise refusal(f"OpenVINO cannot compile the graph in {request.graph}", exc) from exc
     return Opened(
+        compiled=compiled,
         inputs=tuple(names["inputs"]),
         outputs=tuple(names["outputs"]),
         types=tuple(np.dtype(port.get_element_type().to_dtype()) for port in compiled.inputs),
         answers=tuple((_shape(port)[1:], np.dtype(port.get_element_type().to_dtype())) for port in compiled.outputs),
         carried=names["carried"],
-        requests=tuple(compiled.create_infer_request() for _ in range(REQUESTS_A_STREAM * request.threads)),
+        streams=request.threads,
         together=TOGETHER if is_long else 1,
     )
 

@@ -159,12 +159,8 @@ class TextKind:
         end was."""
         tokens: Tokens = sample.value
         count = len(tokens.ids)
-        missing = self._length - count
-        tensors = {
-            "ids": np.pad(tokens.ids, (0, missing)),
-            "types": np.pad(tokens.types, (0, missing)),
-            "mask": np.arange(self._length) < count,
-        }
+        tensors = {name: np.zeros(spec.shape, spec.dtype) for name, spec in self.tensors.items()}
+        tensors["ids"][:count], tensors["types"][:count], tensors["mask"][:count] = tokens.ids, tokens.types, True
         cut = {"cut": True} if tokens.is_cut else {}
         return Prepared(tensors, {"text": tokens.text[:MOST_SHOWN], "tokens": count, **cut}, count)
 

@@ -301,3 +301,14 @@ def test_answers_are_those_of_all_that_is_found_but_for_unsure_ones():
         assert [each["box"] for each in answer["boxes"]] == pytest.approx(alone.corners[: len(expected)], rel=1e-5)
         counts.append((len(everything.scores), len(expected)))
     assert all(2 < sure < every for every, sure in counts), counts
+
+
+def test_what_is_written_on_a_box_at_the_edge_is_whole():
+    def written(left):
+        box = {"class": "cow", "score": 0.47, "box": [left, 50.0, left + 20, 80.0]}
+        drawn = drawn_boxes(np.zeros((100, 120, 3), np.uint8), [box], examples.CLASSES)
+        rows = np.asarray(Image.open(io.BytesIO(drawn)))[:50]
+        return rows[:, rows.any(axis=(0, 2))]
+
+    assert np.array_equal(written(100.0), written(30.0))
+    assert written(30.0).shape[1] > 40

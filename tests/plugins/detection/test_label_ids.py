@@ -74,3 +74,11 @@ def test_pictures_have_the_ids_of_their_answers_where_each_has_one():
     assert ids_of({"boxes": [box], "id": "a"}, {"boxes": [box], "id": "b"}) == ["a", "b"]
     assert ids_of({"boxes": [box], "id": 40}, {"boxes": [box]}) == [7, 8]
     assert ids_of({"boxes": [box], "id": 40}, {"boxes": [box], "id": 40}) == [7, 8]
+
+
+def test_copies_under_other_boxes_are_named_without_the_hash_of_these(tmp_path):
+    write(tmp_path / "mine", "all.json", [(1, "bee"), (2, "ant")])
+    pictures = tmp_path / "mine" / "images"
+    (pictures / "4.png").write_bytes((pictures / "3.png").read_bytes())
+    told = [each.message for each in ground_of(tmp_path / "mine", tmp_path).data.findings]
+    assert "1 contents under contradicting labels, such as images/3.png and images/4.png" in told

@@ -99,7 +99,7 @@ def test_boxes_that_are_off_by_some_pixels_are_merged_too(name):
 
 def test_a_box_that_no_seam_cuts_is_kept_before_a_surer_part_of_it_and_has_its_score():
     thing = (0, 80, 10, 118, 40)  # whole in the first tile; the second begins at 96
-    corners, scores, _ = merged([thing], score=lambda tile, _: 0.3 if tile[0] == 0 else 0.8)
+    corners, scores, _ = merged([thing], score=lambda tile, _: 0.5 if tile[0] == 0 else 0.8)
     assert corners.tolist() == [[80, 10, 118, 40]]
     assert scores.tolist() == [0.8]
 
@@ -215,3 +215,23 @@ def test_one_thing_of_two_classes_is_answered_as_the_surer_one():
     found = Detections(corners, np.array([0.9, 0.8, 0.7, 0.6, 0.5]), np.array([0, 1, 2, 1, 0]))
     assert one_a_thing(found, 0.8).scores.tolist() == [0.9, 0.7, 0.6, 0.5]
     assert one_a_thing(found, 1.0).scores.tolist() == found.scores.tolist()
+
+
+def test_boxes_that_are_hardly_sure_say_nothing_of_where_a_thing_lies():
+    """Two tiles, 0 to 100 and 80 to 180, with a thing at the seam of the first, and one behind it; around them boxes of
+    low scores, one of which no seam cuts and one of which would join the two things."""
+    first, second = [0, 0, 100, 100], [80, 0, 180, 100]
+    found = [
+        ([60, 20, 99, 60], 0.8, first, [False, False, True, False]),
+        ([81, 22, 105, 61], 0.7, second, [True, False, False, False]),
+        ([130, 20, 160, 60], 0.75, second, [False] * 4),
+        ([84, 10, 102, 90], 0.1, second, [False] * 4),
+        ([81, 0, 170, 99], 0.2, second, [True, False, False, True]),
+    ]
+    columns = [np.array(column) for column in zip(*found, strict=True)]
+    corners, scores, tiles, cut = columns
+    pieces = Pieces(corners.astype(float), scores, np.zeros(5, np.int64), tiles.astype(float), cut)
+    things = merge(pieces, 0.6)
+    assert things.corners[:2].tolist() == [[60, 20, 105, 61], [130, 20, 160, 60]]
+    assert things.scores[:2].tolist() == [0.8, 0.75]
+    assert (things.scores[2:] <= 0.2).all()

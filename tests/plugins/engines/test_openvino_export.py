@@ -114,9 +114,48 @@ def test_a_failing_request_is_heard_of_and_the_engine_lives_on(exported):
 
 
 def test_the_settings_are_those_asked_for(exported):
-    compiled = opened(exported, "plain", threads=2).requests[0].get_compiled_model()
+    compiled = opened(exported, "plain", threads=2).compiled
     assert compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 2
+
+
+def test_batches_under_way_together_come_to_what_each_comes_to_and_in_order(exported):
+    engine, taken = opened(exported, "plain", threads=2), []
+    batches = [{"image": np.roll(IMAGES, shift, axis=1)[:count]} for shift, count in enumerate((5, 5, 0, 1, 3, 5))]
+    singly = [engine(batch)["@out"] for batch in batches]
+
+    def given():
+        for batch in batches:
+            taken.append(batch)
+            yield batch
+
+    found = engine.stream(given())
+    first = next(found)["@out"]
+    assert len(taken) == 2
+    beside = [each["@out"] for each in engine.stream(batches)]  # while the other one's are under way
+    streamed = [first, *(each["@out"] for each in found)]
+    for each in (streamed, beside):
+        for one, reference in zip(each, singly, strict=True):
+            np.testing.assert_array_equal(one, reference)
+
+
+def test_a_stream_that_is_left_or_fails_leaves_the_engine_as_it_was(exported):
+    engine = opened(exported, "plain", threads=2)
+    expected = engine({"image": IMAGES})["@out"]
+
+    def broken():
+        yield {"image": IMAGES}
+        raise OSError("cannot be read")
+
+    with pytest.raises(OSError, match="cannot be read"):
+        list(engine.stream(broken()))
+    with pytest.raises(RuntimeError, match="shape"):
+        list(engine.stream([{"image": IMAGES}, {"image": IMAGES[:, :-1]}]))
+    left = engine.stream([{"image": IMAGES}] * 4)
+    next(left)
+    left.close()
+    assert len(engine.spare) == 4
+    np.testing.assert_array_equal(engine({"image": IMAGES})["@out"], expected)
 
 
 def test_an_operation_without_a_form_is_named(exported):

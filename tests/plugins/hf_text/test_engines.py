@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headstart.engine.in_flight import outputs_of
 from headstart.specs import EngineRequest
 
 pytestmark = [pytest.mark.backend, pytest.mark.slow]
@@ -55,5 +56,9 @@ def test_an_engine_answers_as_the_backend_does_at_any_length(name, engine, netwo
         np.testing.assert_array_equal(given["@tokens.mask"], batch["mask"])
         assert_close(given["@pooled"], expected["@pooled"])
         assert_close(given["@tokens"][batch["mask"]], expected["@tokens"][batch["mask"]])
+    singly = [opened(module.batch(time)) for time in (32, 16, 23)]
+    for one, reference in zip(outputs_of(opened, map(module.batch, (32, 16, 23))), singly, strict=True):
+        for output, array in reference.items():
+            np.testing.assert_array_equal(one[output], array)
     several = {name: np.concatenate([array, array[:4]]) for name, array in batch.items()}  # some requests hold two
     assert_close(opened(several)["@pooled"], np.concatenate([expected["@pooled"], expected["@pooled"][:4]]))

@@ -6,22 +6,21 @@ Whatever asks for features takes this one way, a run and a backbone by itself, w
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from headstart.data.ahead import ahead
 from headstart.data.array_store import Append, ArrayStore
-from headstart.data.lengths import Lengths, cut_to, padded_from
-from headstart.data.order import batches
+from headstart.data.lengths import Lengths, cut_to
 from headstart.data.prepared import PreparedData
 from headstart.documents import as_bytes
 from headstart.engine.batch import bytes_a_row, take
 from headstart.engine.features.export import Exporters
 from headstart.engine.features.extractor import FeatureExtractor, Opened, Place, samples_a_call
+from headstart.engine.in_flight import Window, computed
 from headstart.engine.lowering.registry import lowered
 from headstart.engine.network.assemble import (
     backbone_inputs,
@@ -119,33 +118,33 @@ def _key_of(lines: Sequence[str], varied: Mapping[str, Any]) -> dict[str, Any]:
 def extract(opened: Opened, passing: Passing, append: Append, on_progress: OnProgress) -> None:
     """Run `opened` over rows 0 to `passing.count` - 1, and `append` what it gives, (row, ...) arrays by name.
 
-    The last batch is padded to `batch_size`, so that a compiled prefix sees one shape. The next batches are taken in a
-    thread while one is computed; memory beside the arrays does not grow with `count`. Rows that vary in length are
-    computed with others of theirs, at the static length that holds them; what comes out is padded with zeros.
+    The last batch is padded to `batch_size`, so that a compiled prefix sees one shape. Memory beside the arrays does
+    not grow with `count`. Rows that vary in length are computed with others of theirs, see `computed`.
     """
-    count, done = passing.count, 0
-    if passing.lengths is None:
-        taken = ((passing.take(rows), mask) for rows, mask in batches(np.arange(count), opened.batch_size))
-        for batch, mask in ahead(taken):
-            real = int(mask.sum())
-            append(take(opened.compiled(batch), slice(real)))
-            done += real
-            on_progress(done, count)
-        return
-    lengths, longest = passing.lengths, passing.lengths.static[-1]
-    for start in range(0, count, WINDOW * opened.batch_size):
-        window = np.arange(start, min(start + WINDOW * opened.batch_size, count))
-        order = window[lengths.only(window).ascending()]
-        found: list[Mapping[str, np.ndarray]] = []
-        for rows, mask in batches(order, opened.batch_size):
-            real = int(mask.sum())
-            static = lengths.needed(rows) if opened.any_length and not opened.axes[1] else lengths.of_batch(rows)
-            outputs = opened.compiled(cut_to(passing.take(rows), opened.axes[0], static, longest))
-            found.append(padded_from(take(outputs, slice(real)), opened.axes[1], static, longest))
-            done += real
-            on_progress(done, count)
-        back = np.argsort(order, kind="stable")
-        append({name: np.concatenate([each[name] for each in found])[back] for name in found[0]})
+    count, lengths, done = passing.count, passing.lengths, 0
+    step = opened.batch_size if lengths is None else WINDOW * opened.batch_size
+
+    def told(rows: int) -> None:
+        nonlocal done
+        done += rows
+        on_progress(done, count)
+
+    def windows() -> Iterator[Window[None]]:
+        for start in range(0, count, step):
+            rows = np.arange(start, min(start + step, count))
+            own = None if lengths is None else lengths.only(rows)
+            yield Window(None, len(rows), partial(_taken, passing, start), opened.batch_size, own)
+
+    for _, outputs in computed(
+        opened.compiled, windows(), axes=opened.axes, any_length=opened.any_length, on_rows=told
+    ):
+        append(outputs)
+        del outputs
+
+
+def _taken(passing: Passing, start: int, rows: np.ndarray) -> Mapping[str, np.ndarray]:
+    """The samples that are `rows` behind `start`."""
+    return passing.take(start + rows)
 
 
 def flattened(arrays: Mapping[str, np.ndarray], features: Sequence[FeatureSpec]) -> np.ndarray:

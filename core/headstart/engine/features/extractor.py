@@ -6,10 +6,10 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -23,6 +23,7 @@ from headstart.engine.device import compiles_each_shape, forward
 from headstart.engine.features.decision import EngineDecision, Measured
 from headstart.engine.features.export import Exporters
 from headstart.engine.features.rounding import moved_by_rounding
+from headstart.engine.in_flight import outputs_of
 from headstart.engine.lowering.registry import device_at_hand, lowered
 from headstart.engine.network.blueprint import Blueprint, describe
 from headstart.engine.network.network import Network
@@ -137,6 +138,8 @@ def hash_arrays(arrays: Mapping[str, np.ndarray]) -> str:
 NATIVE = "native"
 BATCH = 32
 """Samples a call on a processor, fewer where they are large; the one shape that a prefix is compiled for."""
+OF_ANY_LENGTH = 16
+"""The same for a graph that takes rows of any length: the fewer run together, the less is computed on padding."""
 ACCELERATED_BATCH = 256
 """Samples a call on a device that computes so many at once."""
 TIMED = 0.2
@@ -165,13 +168,18 @@ class WhenCalled:
 
     def __init__(self, build: Callable[[], Compiled]) -> None:
         self._build = build
-        self._built: Compiled | None = None
+
+    @cached_property
+    def _built(self) -> Compiled:
+        return self._build()
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """As what is built."""
-        if self._built is None:
-            self._built = self._build()
         return self._built(batch)
+
+    def stream(self, batches: Iterable[Mapping[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
+        """As what is built, one after the other where that is no `Streams`."""
+        return outputs_of(self._built, batches)
 
 
 @dataclass
@@ -303,7 +311,8 @@ class FeatureExtractor:
         axes = self.stock.length_axes(0), self.stock.length_axes(stop)
         uncompiled = bool(spec.export) or not compiles_each_shape()  # graphs have a free length
         any_length = uncompiled and self.blueprint.backbone.any_length
-        return Opened(compiled, key, facts, size, axes, any_length)
+        brought = min(size, OF_ANY_LENGTH) if any_length and spec.export else size
+        return Opened(compiled, key, facts, brought, axes, any_length)
 
     @span("checking engines")
     def measure(self, spec: EngineSpec, opened: Opened, stop: int, *, rate: float | None = None) -> Measured:

@@ -138,7 +138,7 @@ class Trimmed:
         seen = rows if mixed is None else np.concatenate([rows, mixed.everyone])
         tensors, longest = self.samples.take(epoch, rows), self.lengths.static[-1]
         is_whole = all(tensors[name].shape[axis + 1] == longest for name, axis in self.axes.items() if name in tensors)
-        static = self.lengths.needed(seen) if self.any_length and is_whole else self.lengths.of_batch(seen)
+        static = self.lengths.of_batch(seen, any_length=self.any_length and is_whole)
         return cut_to(tensors, self.axes, static, longest)
 
     def partners(self, epoch: int, rows: np.ndarray) -> Mixed | None:

@@ -30,7 +30,8 @@ is a gain, and the source's, is claimed where both are sure: that is wrong no mo
 BETTER, WORSE, NONE, UNKNOWN = "better", "worse", "no difference seen", "unknown"
 HELPS, HURTS, BOTH = "helps", "hurts", "helps and hurts"
 CLOSE = 0.1
-"""A difference that is not sure is called close where its own p is below this: of few seeds even a large one is not."""
+"""A difference that is not sure is called open where its own p is below this, or where chance in the samples of test
+would not make it: of few seeds even a large one is not sure, and is not "none" either."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,17 @@ class _Reader:
         """By how much `arm` is better than `other`, by seed."""
         mine, theirs = self.figures(arm, fraction), self.figures(other, fraction)
         return {seed: mine[seed] - theirs[seed] for seed in self.design.seeds if seed in mine and seed in theirs}
+
+    def apart(self, arm: str, other: str) -> bool:
+        """Whether the intervals of both over samples of test, on all labels and in the mean over seeds, do not meet."""
+        found = []
+        for name in (arm, other):
+            bounds = [each.bounds for each in of_arm(self.cells, name, self.design.all_labels).values() if each.bounds]
+            if not bounds:
+                return False
+            found.append([statistics.fmean(ends) for ends in zip(*bounds, strict=True)])
+        (low, high), (other_low, other_high) = found
+        return low > other_high or high < other_low
 
     def curve(self, arm: str, seed: int) -> dict[int, float]:
         """Figures by samples of train, where the cell is finished."""
@@ -325,6 +337,13 @@ def _judged(reader: _Reader, claims: Sequence[Claim]) -> list[Claim]:
                 says = NONE if not is_sure else BETTER if difference.mean > 0 else WORSE
             decided = dataclasses.replace(claims[place], p=p, says=says)
             judged[place] = dataclasses.replace(decided, sentence=_sentence(reader, decided, len(known)))
+    twins = {claim.arm: claim for claim in judged.values() if claim.kind == TWIN}
+    for place, claim in judged.items():
+        twin = twins.get(claim.arm)
+        if claim.kind == TRANSFER and claim.says in (BETTER, WORSE) and twin is not None and twin.says != claim.says:
+            told = claim.sentence.replace("transfer helps, ", "").replace("transfer hurts here: ", "")
+            told += "; it may come of how it is trained, not of its source"
+            judged[place] = dataclasses.replace(claim, sentence=told)
     return [judged[place] for place in range(len(claims))]
 
 
@@ -337,16 +356,16 @@ def _sentence(reader: _Reader, claim: Claim, family: int) -> str:
     words = {
         (TRANSFER, BETTER): f"{arm}: transfer helps, {told} over {other}",
         (TRANSFER, WORSE): f"{arm}: transfer hurts here: {told} beside {other}",
-        (TRANSFER, NONE): f"{arm}: no difference from {other} seen: {told}",
+        (TRANSFER, NONE): f"{arm}: no sure difference from {other}: {told}",
         (TWIN, BETTER): f"{arm}: the source itself is worth {told} over the same training from random weights",
         (TWIN, WORSE): f"{arm}: the source itself hurts: {told} beside the same training from random weights",
-        (TWIN, NONE): f"{arm}: no difference from the same training from random weights seen: {told}",
+        (TWIN, NONE): f"{arm}: no sure difference from the same training from random weights: {told}",
         (CHEAPER, BETTER): f"{arm} is better than {other}, which trains the head alone: {told}",
         (CHEAPER, WORSE): f"{arm} is worse than {other}, which trains the head alone: {told}",
         (CHEAPER, NONE): f"{arm} is no better than {other}, as far as is seen: {told}",
         (SOURCE, BETTER): f"{arm} is better than {other}: {told}",
         (SOURCE, WORSE): f"{arm} is worse than {other}: {told}",
-        (SOURCE, NONE): f"no difference between {arm} and {other} seen: {told}",
+        (SOURCE, NONE): f"no sure difference between {arm} and {other}: {told}",
     }
     return f"{words.get((claim.kind, claim.says), f'{arm} beside {other}: {told}')} ({why})"
 
@@ -364,7 +383,7 @@ def _labels_sentence(claim: Claim, family: int) -> str:
         return f"{claim.arm}: transfer costs labels: {bound}{_times(1 / ratio)} those of {claim.other} ({why})"
     if claim.says == NONE:
         return f"{claim.arm}: no labels saved, as far as is seen: {bound}{_times(ratio)} ({why})"
-    return f"{claim.arm}: {bound}{_times(ratio)} the labels of {claim.other} ({why})"
+    return f"{claim.arm}: its labels are worth {bound}{_times(ratio)} those of {claim.other} ({why})"
 
 
 def _why(claim: Claim, family: int, unit: str, *, ends: str = "") -> str:
@@ -436,19 +455,41 @@ def _verdict(reader: _Reader, claims: Sequence[Claim]) -> dict[str, Any]:
         UNKNOWN: "not enough is measured to say what transfer is worth here",
         NONE: "no difference between transfer and training from scratch seen",
     }.get(verdict, "")
-    close = [
+    is_open = [
         each
         for each in beside_scratch
-        if each.kind == TRANSFER and each.says == NONE and each.difference.p is not None and each.difference.p < CLOSE
+        if each.kind == TRANSFER and each.says == NONE and each.difference.p is not None
+        if each.difference.p < CLOSE or reader.apart(each.arm, each.other)
     ]
-    if verdict == NONE and close and not trained:
-        best = max(close, key=lambda claim: abs(claim.difference.mean))
-        told = amount(best.difference.mean, reader.unit)
-        line += f"; {best.arm} is close, {told} in the mean of {best.difference.count} seeds: more than these may tell"
-    if trained:
+    by_training = [each for each in trained if each.kind == TRANSFER]
+    if verdict == NONE and by_training:
+        best = max(by_training, key=lambda claim: abs(claim.difference.mean))
+        twin = next(claim for claim in claims if claim.kind == TWIN and claim.arm == best.arm)
+        line = (
+            f"no effect of the source itself seen: {best.arm} is {amount(best.difference.mean, reader.unit)} beside "
+            f"scratch, and {_with_ends(twin.difference, reader.unit)} beside the same training from random weights, so "
+            "the difference may come of how it is trained"
+        )
+    elif verdict == NONE and is_open and not trained:
+        best = max(is_open, key=lambda claim: abs(claim.difference.mean))
+        line = (
+            f"not sure whether transfer makes a difference: {best.arm} is "
+            f"{_with_ends(best.difference, reader.unit)} beside scratch in the mean of {best.difference.count} seeds; "
+            "more seeds may tell"
+        )
+    elif trained:
         arms = ", ".join(dict.fromkeys(each.arm for each in trained))
         line += f"; {arms}: other than scratch by how it is trained, as far as is seen, not by its source"
     return {"transfer": verdict, "line": line, "sentences": [claim.sentence for claim in claims]}
+
+
+def _with_ends(difference: Paired, unit: str) -> str:
+    """A mean with its interval: `+4.9 points (-13.3 to +23.0)`."""
+    told = amount(difference.mean, unit)
+    if difference.low is None or difference.high is None:
+        return told
+    low, high = (amount(end, unit).removesuffix(" points") for end in (difference.low, difference.high))
+    return f"{told} ({low} to {high})"
 
 
 def _hurts(reader: _Reader, worse: Sequence[Claim]) -> Iterator[str]:

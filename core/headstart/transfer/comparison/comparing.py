@@ -117,28 +117,24 @@ def compare(
         if not begun:
             _verify_empty(folder)
             _write(folder, design, {"finished": False})
-        at_once = jobs or jobs_that_fit(design)
-        _run_missing(design, folder, registry, jobs=at_once, told=told)
-        if not design.twins:
-            design = with_twins(design, folder)
-            _write(folder, design, {"finished": False})
-        _run_missing(design, folder, registry, jobs=at_once, told=told)
-        return conclude(design, folder, jobs=at_once)
+        at_once, planned = jobs or jobs_that_fit(design), [design]
+
+        def plan() -> Design:
+            """With the twins, once all that asks for them is measured."""
+            (known,) = planned
+            if not known.twins and len(finished(known, folder)) == sum(1 for _ in known.cells()):
+                planned[:] = [with_twins(known, folder)]
+                _write(folder, planned[0], {"finished": False})
+            return planned[0]
+
+        run_cells(plan, folder, registry, jobs=at_once, tell=told)
+        return conclude(planned[0], folder, jobs=at_once)
 
 
 def with_twins(design: Design, folder: Path) -> Design:
     """`design` with the twins that its measured cells ask for."""
     measured = [*finished(design, folder).values()]
     return dataclasses.replace(design, twins=tuple(map(twin_of, suspects(design, measured))))
-
-
-def _run_missing(
-    design: Design, folder: Path, registry: Registry, *, jobs: int, told: Callable[[Design, State], None]
-) -> None:
-    known = finished(design, folder)
-    waiting = [cell for cell in design.cells() if cell not in known]
-    if waiting:
-        run_cells(design, folder, waiting, registry, jobs=jobs, tell=lambda state: told(design, state))
 
 
 def conclude(design: Design, folder: Path, *, jobs: int = 1) -> Comparison:

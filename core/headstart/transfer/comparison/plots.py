@@ -24,12 +24,23 @@ def draw_png(document: Mapping[str, Any], name: str, dpi: int = 120) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    drawn = {"curves": (_draw_curves, _draw_gains), "details": (_draw_seconds, _draw_classes, _draw_stages)}[name]
+    drawn = [_draw_curves, _draw_gains]
+    if name == "details":
+        drawn = [_draw_seconds]
+        drawn += [_draw_classes] if document["classes"] else []
+        drawn += [_draw_stages] if document["similarity"] else []
     figure = Figure(figsize=(5.6 * len(drawn), 4.4), facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     for axis, draw in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True):
         draw(axis, document, colours_of(document))
         _style(axis)
+    named: dict[str, Any] = {}
+    for axis in figure.axes:
+        handles, labels = axis.get_legend_handles_labels()
+        named |= dict(zip(labels, handles, strict=True))
+    if named:  # below all: an arm has one colour everywhere, and inside it would lie over curves
+        columns = min(len(named), 6)
+        figure.legend(handles=[*named.values()], loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
@@ -44,25 +55,16 @@ def colours_of(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _draw_curves(axis: Axes, document: Mapping[str, Any], colours: Mapping[str, str]) -> None:
-    for name, colour in colours.items():
+    for place, (name, colour) in enumerate(colours.items()):
         rows = [row for row in document["curves"] if row["arm"] == name]
         if not rows:
             continue
-        counts = [row["train"] for row in rows]
+        counts = [row["train"] * _shift(place, len(colours)) for row in rows]
         axis.plot(counts, [row["mean"] for row in rows], color=colour, marker="o", markersize=4, label=name)
-        for row in rows:
-            axis.scatter([row["train"]] * len(row["test"]), row["test"], color=colour, s=9, alpha=0.5, linewidths=0)
-        known = [row for row in rows if row["ci95"]]
-        if len(known) == 1:
-            axis.plot([known[0]["train"]] * 2, known[0]["ci95"], color=colour, linewidth=1.4, alpha=0.5)
-        axis.fill_between(
-            [row["train"] for row in known],
-            [row["ci95"][0] for row in known],
-            [row["ci95"][1] for row in known],
-            color=colour,
-            alpha=0.13,
-            linewidth=0,
-        )
+        for count, row in zip(counts, rows, strict=True):
+            axis.scatter([count] * len(row["test"]), row["test"], color=colour, s=9, alpha=0.5, linewidths=0)
+            if row["ci95"]:
+                axis.plot([count, count], row["ci95"], color=colour, linewidth=1.4, alpha=0.5)
     for twin in document["twins"]:
         row = next((row for row in document["curves"] if row["arm"] == twin["name"]), None)
         if row is not None:
@@ -72,7 +74,8 @@ def _draw_curves(axis: Axes, document: Mapping[str, Any], colours: Mapping[str, 
     figures = [figure for row in document["curves"] for figure in row["test"]]
     _limit(axis, figures)
     _over_labels(axis, document)
-    axis.set_title(f"{_metric(document)} on test", loc="left", fontsize=11, color=INK, parse_math=False)
+    title = f"{_metric(document)} on test, 95 % over seeds"
+    axis.set_title(title, loc="left", fontsize=11, color=INK, parse_math=False)
 
 
 def _draw_gains(axis: Axes, document: Mapping[str, Any], colours: Mapping[str, str]) -> None:
@@ -83,8 +86,7 @@ def _draw_gains(axis: Axes, document: Mapping[str, Any], colours: Mapping[str, s
     ends: list[float] = []
     for place, name in enumerate(shown):
         rows = [row for row in document["curves"] if row["arm"] == name and row["gain"]]
-        shift = 1 + 0.035 * (place - (len(shown) - 1) / 2)
-        counts = [row["train"] * shift for row in rows]
+        counts = [row["train"] * _shift(place, len(shown)) for row in rows]
         means = [scale * row["gain"]["mean"] for row in rows]
         axis.plot(counts, means, color=colours[name], marker="o", markersize=4, label=name)
         for count, row in zip(counts, rows, strict=True):
@@ -130,10 +132,7 @@ def _draw_seconds(axis: Axes, document: Mapping[str, Any], colours: Mapping[str,
 def _draw_classes(axis: Axes, document: Mapping[str, Any], colours: Mapping[str, str]) -> None:
     rows = document["classes"]
     best = _best_arm(document)
-    row = next((row for row in rows if row["arm"] == best), rows[0] if rows else None)
-    if row is None:
-        _empty(axis, "figures by class: the task has none")
-        return
+    row = next((row for row in rows if row["arm"] == best), rows[0])
     gains = row["gains"]
     if len(gains) > MOST_CLASSES:
         half = MOST_CLASSES // 2
@@ -145,29 +144,33 @@ def _draw_classes(axis: Axes, document: Mapping[str, Any], colours: Mapping[str,
             axis.plot([each["low"], each["high"]], [place, place], color=INK, linewidth=0.9)
     axis.set_yticks(range(len(gains)), [_short(each["class"]) for each in gains], parse_math=False)
     axis.axvline(0, color=INK, linewidth=0.8)
-    most = 1.4 * max((abs(each["mean"]) for each in gains), default=0.1) or 0.1
-    axis.set_xlim(-most, most)
-    title = f"{row['arm']}: {row['figure']} of each class, over scratch"
+    means = [0.0, *(each["mean"] for each in gains)]
+    room = 0.4 * (max(means) - min(means)) or 0.1
+    axis.set_xlim(min(means) - room, max(means) + room)
+    title = f"{row['arm']}: gain in {row['figure']} of each class over scratch"
     axis.set_title(title, loc="left", fontsize=11, color=INK, parse_math=False)
 
 
 def _draw_stages(axis: Axes, document: Mapping[str, Any], colours: Mapping[str, str]) -> None:
     rows = document["similarity"]
-    if not rows:
-        _empty(axis, "stages before and after: nothing to compare")
-        return
     for row in rows:
         known = [(place, value) for place, value in enumerate(row["stages"].values()) if value is not None]
         axis.plot(*zip(*known, strict=True), color=colours[row["arm"]], marker="o", markersize=4, label=row["arm"])
     names = [*max((row["stages"] for row in rows), key=len)]
     axis.set_xticks(range(len(names)), names, rotation=60, ha="right", parse_math=False)
     axis.set_ylim(top=1.03)
-    axis.set_title("CKA of each stage, before and after", loc="left", fontsize=11, color=INK)
+    axis.set_ylabel("CKA with before training; 1: unchanged", fontsize=9, color=INK)
+    axis.set_title("what training left of each stage", loc="left", fontsize=11, color=INK)
 
 
 def _best_arm(document: Mapping[str, Any]) -> str | None:
     gains = {row["arm"]: row["gain"]["mean"] for row in document["curves"] if row["gain"]}  # the last: all labels
     return max(gains, key=lambda name: gains[name]) if gains else None
+
+
+def _shift(place: int, count: int) -> float:
+    """By what an arm's numbers of labels are multiplied, so that intervals stand beside one another."""
+    return 1 + 0.035 * (place - (count - 1) / 2)
 
 
 def _over_labels(axis: Axes, document: Mapping[str, Any]) -> None:
@@ -186,20 +189,11 @@ def _limit(axis: Axes, figures: list[float]) -> None:
         axis.set_ylim(min(figures) - room, max(figures) + room)
 
 
-def _empty(axis: Axes, why: str) -> None:
-    axis.text(0.5, 0.5, why, ha="center", va="center", color=CONTROL, transform=axis.transAxes)
-    axis.set_xticks([])
-    axis.set_yticks([])
-    axis.spines[:].set_visible(False)
-
-
 def _style(axis: Axes) -> None:
     axis.grid(color=GRID, linewidth=0.8)
     axis.set_axisbelow(True)
     axis.tick_params(colors=INK, labelsize=8.5)
     axis.spines[["top", "right"]].set_visible(False)
-    if axis.get_legend_handles_labels()[0]:
-        axis.legend(frameon=False, fontsize=9)
 
 
 def _metric(document: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ from headstart.errors import (
 from headstart.eventlog import EVENTS
 from headstart.interrupts import deferred
 from headstart.registry import Registry
-from headstart.transfer.comparison.cells import CELLS, Cell, Design, Measured, read_cell
+from headstart.transfer.comparison.cells import CELLS, Cell, Design, Measured, finished, read_cell
 from headstart.transfer.comparison.measuring import job_of
 
 MODULE = "headstart.transfer.comparison.worker"
@@ -53,32 +53,33 @@ class State:
     """A cell that came to its end now."""
 
 
-Tell = Callable[[State], None]
+Tell = Callable[[Design, State], None]
 
 
 def run_cells(
-    design: Design,
+    plan: Callable[[], Design],
     folder: Path,
-    waiting: Sequence[Cell],
     registry: Registry,
     *,
     jobs: int,
-    tell: Tell = lambda state: None,
+    tell: Tell = lambda design, state: None,
 ) -> None:
-    """Carry out the `waiting` cells of `design` below `folder`, at most `jobs` at once.
+    """Carry out the cells below `folder` that are missing, at most `jobs` at once. `plan` says which there are, and is
+    asked again once all of them are measured: what they measured may ask for more, which run in the same processes.
 
     The first of each backbone computes the frozen features that the others use, and decides on their engine; only
     those from scratch run beside it. Raises the error of the first cell that fails, once the others were stopped, and
     InterruptedRunError after a signal: each running cell keeps its last checkpoint.
     """
-    pool = _Pool(design, folder, [*waiting], registry, jobs, total=sum(1 for _ in design.cells()), tell=tell)
+    pool = _Pool(plan(), folder, registry, jobs, tell)
     with deferred() as interrupts:
         try:
-            while pool.is_busy:
-                pool.start_what_can()
-                pool.hear(LOOK)
-                if interrupts.asked:
-                    raise KeyboardInterrupt
+            while pool.take(plan()):
+                while pool.is_busy:
+                    pool.start_what_can()
+                    pool.hear(LOOK)
+                    if interrupts.asked:
+                        raise KeyboardInterrupt
         except KeyboardInterrupt as exc:
             pool.stop()
             raise InterruptedRunError(f"stopped; {folder} keeps what was done", hint=how_to_go_on(folder)) from exc
@@ -115,11 +116,10 @@ class _Worker:
 class _Pool:
     design: Design
     folder: Path
-    waiting: list[Cell]
     registry: Registry
     jobs: int
-    total: int
     tell: Tell
+    waiting: list[Cell] = field(default_factory=list)
     workers: list[_Worker] = field(default_factory=list)
     replies: queue.SimpleQueue[tuple[_Worker, str | None]] = field(default_factory=queue.SimpleQueue)
 
@@ -132,6 +132,12 @@ class _Pool:
     def running(self) -> list[_Worker]:
         """Those that carry a cell out."""
         return [worker for worker in self.workers if worker.cell is not None]
+
+    def take(self, design: Design) -> bool:
+        """Let the cells of `design` wait that are not measured yet; whether there are any."""
+        known = finished(design, self.folder)
+        self.design, self.waiting = design, [cell for cell in design.cells() if cell not in known]
+        return bool(self.waiting)
 
     def start_what_can(self) -> None:
         """Give each free place a cell that waits for no other."""
@@ -213,13 +219,14 @@ class _Pool:
             if "failed" in reply:
                 raise CODES.get(reply["code"], HeadstartError)(f"{cell}: {reply['failed']}", hint=reply["hint"])
             just = None if cell is None else read_cell(self.folder / CELLS / cell.name)
-        self.tell(self._state(just))
+        self.tell(self.design, self._state(just))
 
     def _state(self, just: Measured | None) -> State:
         running = tuple(
             (worker.cell, doing(self.folder / CELLS / worker.cell.name)) for worker in self.running if worker.cell
         )
-        return State(self.total - len(self.waiting) - len(running), self.total, running, just)
+        total = sum(1 for _ in self.design.cells())
+        return State(total - len(self.waiting) - len(running), total, running, just)
 
     def stop(self) -> None:
         """Ask every process to end, and wait: each keeps its last checkpoint."""

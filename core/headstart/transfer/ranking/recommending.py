@@ -65,7 +65,8 @@ def recommend(rows: Sequence[Row], by: ScoreSpec) -> tuple[Row | None, str, floa
     sure = chance(best.scores[name], second.scores[name])
     gap = best.scores[name].value - second.scores[name].value
     word = "surely" if sure >= SURE else "likely" if sure >= LIKELY else "perhaps"
-    said += f"; {word} better than {second.candidate.name} ({gap:+.3f}, chance {sure:.0%})"
+    told = f"{sure:.0%}" if sure < 0.995 else "over 99%"
+    said += f"; {word} better than {second.candidate.name} ({gap:+.3f}, chance {told})"
     equal = [row for row in others if chance(best.scores[name], row.scores[name]) < SURE]
     fast = max((row for row in equal if row.rate), key=lambda row: row.rate or 0.0, default=None)
     if fast is not None and best.rate and fast.rate and fast.rate >= FASTER * best.rate:

@@ -66,7 +66,8 @@ def draw_png(ranking: Ranking, dpi: int = 120) -> bytes:
     logging.getLogger("matplotlib.font_manager").setLevel(logging.WARNING)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.patheffects import withStroke
+    from matplotlib.ticker import FuncFormatter, LogLocator
 
     by = ranking.by
     figure = Figure(figsize=(10, 5), facecolor="white", layout="constrained")
@@ -82,19 +83,30 @@ def draw_png(ranking: Ranking, dpi: int = 120) -> bytes:
         reach = [[max(found.value - found.interval[0], 0.0)], [max(found.interval[1] - found.value, 0.0)]]
         axis.errorbar([across], [found.value], yerr=reach, fmt="o", color=colour, capsize=3)
         shape: dict[str, Any] = {"fontsize": "small", "color": colour}
-        axis.annotate(str(number), (across, found.value), xytext=(5, 3), textcoords="offset points", **shape)
+        axis.annotate(
+            str(number),
+            (across, found.value),
+            xytext=(5, 3),
+            textcoords="offset points",
+            zorder=5,  # above the intervals of others
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],
+            **shape,
+        )
         told = name if names.count(name) == 1 else row.candidate.name
         down = 1 - (number - 0.5) / max(len(shown), LINES)
         axis.text(1.02, down, f"{number}  {told}", transform=axis.transAxes, va="center", **shape)
     if shown:
+        costs = [cost(row) or 0.0 for row in shown]
         axis.set_xscale("log")
-        for ticks in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
-            ticks(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.margins(x=0.06, y=0.12)
+        axis.set_xlim(min(costs) / 1.5, max(costs) * 1.5)
+        axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.minorticks_off()
+        axis.margins(y=0.12)
     else:
         axis.text(0.5, 0.5, f"no source has both a {by.short_name} and a cost", ha="center", transform=axis.transAxes)
-    axis.set_xlabel(f"milliseconds a sample, here, on {ranking.backend}")
-    axis.set_ylabel(f"{by.short_name}, with 95 % intervals")
+    axis.set_xlabel(f"milliseconds to compute a sample's features, on this machine and {ranking.backend}")
+    axis.set_ylabel(f"{by.short_name} ({by.unit}), with 95 % intervals")
     axis.set_title(f"{Path(ranking.data).name}: what sources are worth, and what they cost")
     axis.grid(alpha=0.25)
     buffer = io.BytesIO()
@@ -118,10 +130,11 @@ img { max-width: 100%; height: auto }
 <h1>Sources for {{ data }}</h1>
 <p>Task {{ task }}, {{ samples.train }} training and {{ samples.val }} validation records looked at,
 {{ samples.test }} test records not; on {{ backend }}; {{ "%.0f"|format(seconds) }} s.</p>
-<p class="reason">{% if recommended %}<strong>Take {{ recommended }}.</strong> {% endif %}{{ reason }}.</p>
+<div class="reason">{% if recommended %}<strong>Take {{ recommended }}</strong>{% endif %}
+<ul>{% for each in reason.split("; ") %}<li>{{ each }}</li>{% endfor %}</ul></div>
 <div class="scroll"><table><thead><tr><th>source</th>
 {% for name in scores %}<th class="number">{{ name }}</th>{% endfor %}
-<th class="number">accuracy on its source</th><th class="number">parameters</th><th class="number">samples/s</th>
+<th class="number">source accuracy</th><th class="number">parameters</th><th class="number">samples/s</th>
 </tr></thead><tbody>
 {% for row in rows %}<tr{% if row.name == recommended %} class="best"{% endif %}>
 <td>{{ row.name }}<br><small>{{ row.trained_on or "random weights" }}
@@ -146,7 +159,8 @@ img { max-width: 100%; height: auto }
 </tr>{% endfor %}
 </tbody></table>
 <p><small>Intervals are what 95 of 100 other sets of records of this kind would give, from weighing records at random
-(Rubin 1981). Only records of train and val were looked at. Speed was measured when features were first computed here;
+(Rubin 1981). Only records of train and val were looked at. The source accuracy is what each reached on the task that
+it was trained on, as its publishers, or its run, say. Speed was measured when features were first computed here;
 other work on the machine slows it. A score is an estimate before training: what the transfer
 is worth, a comparison with controls says.</small></p>
 {% if refused %}<h2>What scores say nothing of</h2>

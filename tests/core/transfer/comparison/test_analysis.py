@@ -74,14 +74,39 @@ def test_an_interval_that_holds_zero_is_no_difference_whatever_the_mean(design_o
     assert found["labels"] == []
 
 
-def test_a_large_difference_of_two_seeds_is_not_sure_and_called_close(design_of, cells_of):
+def test_a_large_difference_of_two_seeds_is_neither_sure_nor_none(design_of, cells_of):
     """One degree of freedom: t of 0.05 is 12.7."""
     design = design_of("scratch", "full", fractions=(1.0,), seeds=(0, 1))
     gains = (0.32, 0.42)
     cells = cells_of(design, {"scratch": lambda count, seed: 0.5, "full": lambda count, seed: 0.5 + gains[seed]})
     found = analyse(design, [*cells])
     assert found["verdict"]["transfer"] == "no difference seen"
-    assert "full is close, +37.0 points in the mean of 2 seeds: more than these may tell" in found["verdict"]["line"]
+    assert found["verdict"]["line"] == (
+        "not sure whether transfer makes a difference: full is +37.0 points (-26.5 to +100.5) beside scratch in the "
+        "mean of 2 seeds; more seeds may tell"
+    )
+
+
+@pytest.mark.parametrize(("reach", "is_open"), [(0.1, True), (0.25, False)])
+def test_what_chance_in_the_samples_of_test_would_not_make_is_not_called_none(design_of, cells_of, reach, is_open):
+    """Seeds that differ much, each far above scratch: p is 0.2, and the accuracies of both lie apart."""
+    design = design_of("scratch", "full", fractions=(1.0,), seeds=(0, 1))
+    gains = (0.2, 0.6)
+    cells = cells_of(design, {"scratch": lambda count, seed: 0.3, "full": lambda count, seed: 0.3 + gains[seed]})
+    known = [dataclasses.replace(each, bounds=(each.test - reach, each.test + reach)) for each in cells]
+    found = analyse(design, known)
+    assert found["verdict"]["transfer"] == "no difference seen"
+    assert found["claims"][0]["p"] > 0.1
+    assert ("not sure whether transfer makes a difference: full is +40.0" in found["verdict"]["line"]) == is_open
+    assert "no sure difference from scratch: +40.0 points" in found["claims"][0]["sentence"]
+
+
+def test_labels_that_are_worth_more_are_not_said_to_be_needed(design_of, cells_of):
+    """`9x the labels of scratch` reads as a cost."""
+    design = design_of("scratch", "full", seeds=(0,))
+    found = analyse(design, [*cells_of(design, {"scratch": rising(noise=0), "full": rising(4, noise=0)})])
+    (labels,) = (claim for claim in found["claims"] if claim["kind"] == "labels")
+    assert labels["sentence"].startswith("full: its labels are worth 4x those of scratch (one seed")
 
 
 def test_an_interval_that_is_sure_alone_may_not_be_beside_others(design_of, cells_of):
@@ -162,7 +187,12 @@ def test_an_arm_that_is_worse_than_scratch_for_how_it_is_trained_is_not_called_h
     cells = [*cells_of(design, {"scratch": rising(), "full": rising(base=-0.06, salt=1)})]
     harmless = analyse(design, [*cells, *on_all_labels(design, "full (random)", rising(base=-0.06, salt=2))])
     assert harmless["verdict"]["transfer"] == "no difference seen"
-    assert "by how it is trained" in harmless["verdict"]["line"]
+    line = harmless["verdict"]["line"]
+    assert line.startswith("no effect of the source itself seen: full is -")
+    assert line.endswith("so the difference may come of how it is trained")
+    first = harmless["verdict"]["sentences"][0]
+    assert "hurts" not in first
+    assert first.endswith("it may come of how it is trained, not of its source")
     harmful = analyse(design, [*cells, *on_all_labels(design, "full (random)", rising(salt=2))])
     assert harmful["verdict"]["transfer"] == "hurts"
     assert any("the source itself hurts" in each for each in harmful["verdict"]["sentences"])

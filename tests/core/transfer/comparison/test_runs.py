@@ -10,6 +10,7 @@ from headstart.transfer.comparison.cells import KEPT, Measured, finished
 from headstart.transfer.comparison.comparing import Comparison, conclude
 from headstart.transfer.comparison.measuring import job_of, run_cell
 from headstart.transfer.comparison.planning import Asked, make_design
+from headstart.transfer.comparison.plots import draw_png
 
 pytestmark = pytest.mark.backend
 SLOW_ON_JAX = True
@@ -78,6 +79,17 @@ def test_the_document_and_the_page_say_the_verdict(design, folder):
     for name in ("curves", "details"):
         assert (folder / "report" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert document["verdict"]["line"] in repr(comparison)
+
+
+def test_a_picture_has_no_place_for_what_was_not_measured(design, folder):
+    document = conclude(design, folder).document
+
+    def width(**left_out):
+        return int.from_bytes(draw_png({**document, **left_out}, "details", 50)[16:20], "big")
+
+    assert document["classes"]
+    assert document["similarity"]
+    assert [width(), width(similarity=[]), width(similarity=[], classes=[])] == [840, 560, 280]
 
 
 def test_cells_that_were_judged_on_other_samples_are_not_compared(design, folder, tmp_path):
