@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import keras
@@ -65,6 +66,7 @@ def _transforms() -> bool:
     PyTorch's exporter knows none."""
     if keras.backend.backend() != "torch":
         return bool(keras.backend.backend() == "jax")
-    import torch
-
-    return not torch.onnx.is_in_onnx_export()
+    # who exports has loaded it; to load it here would take seconds: it walks over all modules and so wakes those that
+    # `headstart.keras_import` lets wait (PyTorch 2.13: torch.onnx.ops, by inspect.getmodule)
+    exporting = sys.modules.get("torch.onnx")
+    return exporting is None or not exporting.is_in_onnx_export()

@@ -1,5 +1,7 @@
 """Powers in bands against closed forms, numpy's transform in float64, and librosa's numbers."""
 
+import sys
+
 import numpy as np
 import pytest
 from recordings import babble, tone
@@ -90,3 +92,19 @@ def test_slaneys_triangles_have_an_area_of_one_and_htks_a_peak_of_one():
     assert np.allclose(filters.sum(axis=0) * 16_000 / 8192, 1, atol=1e-3)
     peaks = Mel(16_000, 8192, 160, 40, scale="htk", norm=None).filters.max(axis=0)
     assert np.allclose(peaks, 1, atol=0.06)
+
+
+@pytest.mark.backend
+def test_spectra_on_pytorch_load_no_exporter(backend, monkeypatch):
+    """PyTorch 2.13 loads torch.onnx where one of its names is asked for, and wakes what waits to be imported: seconds
+    of a prediction's start."""
+    if backend != "torch":
+        pytest.skip("PyTorch has that exporter")
+    import torch
+
+    from headstart_plugins._waves.spectrum import PowerSpectrum
+
+    monkeypatch.delitem(sys.modules, "torch.onnx", raising=False)
+    monkeypatch.delattr(torch, "onnx", raising=False)
+    PowerSpectrum(16)(np.ones((1, 2, 16), np.float32))
+    assert "torch.onnx" not in sys.modules
