@@ -40,7 +40,13 @@ def differences(first: Scores, second: Scores) -> dict[str, Difference]:
     shared = [name for name in mine if name in theirs and name in found and name in others]
     if not shared:
         raise UsageError("the two runs share no metric that can be resampled", hint="name runs of the same task")
-    return {name: _difference(found[name], others[name], mine[name] - theirs[name]) for name in shared}
+    moved = {name: mine[name] - theirs[name] for name in shared}
+    known = {name: values[~np.isnan(values)] for name, values in moved.items()}
+    return {
+        name: _difference(found[name], others[name], values)
+        for name, values in known.items()
+        if len(values) and not np.isnan(found[name] - others[name])
+    }
 
 
 def as_documents(found: Mapping[str, Difference]) -> dict[str, dict[str, object]]:

@@ -121,8 +121,8 @@ class ResamplesRows(Protocol):
 
     def resampled(self) -> Mapping[str, np.ndarray]:
         """Of some of the metrics, their values (resample,) float64 when as many rows as there are are drawn with
-        replacement. Which are drawn depends on their number alone, so that two evaluators of the same rows, in the same
-        order, are drawn together."""
+        replacement; NaN where a resample has none. Which are drawn depends on their number alone, so that two
+        evaluators of the same rows, in the same order, are drawn together."""
 
 
 class RunningEvaluator(Evaluator, Protocol):

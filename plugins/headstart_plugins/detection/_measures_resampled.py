@@ -32,23 +32,33 @@ def intervals(
     percentiles may not even hold what was measured. A measure that a resample leaves without any truth is judged by the
     others; there is none where all do.
     """
+    moved = around(measured, matches, pictures, classes, seed=seed)
+    known = {name: values[~np.isnan(values)] for name, values in moved.items()}
+    return {name: middle_95(np.clip(values, 0.0, 1.0)) for name, values in known.items() if len(values)}
+
+
+def around(
+    measured: Mapping[str, float], matches: Matches, pictures: int, classes: int, *, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """The resamples (resample,) float64 of `intervals`, moved so that their mean is what was `measured`: not those of
+    what is NaN there; NaN where a resample has no truth. Which pictures are drawn depends on their number alone."""
     if not pictures:
         return {}
     random = np.random.default_rng(seed)
     widest = max(pictures, np.bincount(matches.found_classes).max(initial=0), len(AREAS) * len(IOU_LIMITS) * classes)
     at_once = int(np.clip(MOST_NUMBERS // widest, 1, RESAMPLES))
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in measured}
+    parts: dict[str, list[np.ndarray]] = {name: [] for name, value in measured.items() if not np.isnan(value)}
     for start in range(0, RESAMPLES, at_once):
         drawn = random.integers(0, pictures, (min(at_once, RESAMPLES - start), pictures), np.int32)
         weights = np.stack([np.bincount(each, minlength=pictures) for each in drawn], axis=1, dtype=np.float32)
         values = resampled(matches, weights, classes, voc="voc_map" in measured)
-        for name, known in parts.items():
-            known.append(values[name][~np.isnan(values[name])])
-    together = {name: np.concatenate(known) for name, known in parts.items()}
+        for name, found in parts.items():
+            found.append(values[name])
+    together = {name: np.concatenate(found) for name, found in parts.items()}
     return {
-        name: middle_95(np.clip(values + (measured[name] - values.mean()), 0.0, 1.0))
+        name: values + (measured[name] - np.nanmean(values))
         for name, values in together.items()
-        if len(values) and not np.isnan(measured[name])
+        if not np.isnan(values).all()
     }
 
 

@@ -43,6 +43,10 @@ class DetectionEvaluator:
         """Those of `BoxEvaluator`."""
         return self._boxes.metrics()
 
+    def resampled(self) -> Mapping[str, np.ndarray]:
+        """Those of `BoxEvaluator`."""
+        return self._boxes.resampled()
+
     def result(self) -> Evaluation:
         """That of `BoxEvaluator`."""
         return self._boxes.result()

@@ -118,6 +118,12 @@ class MaskScores:
     def intervals(self, *, seed: int = 0) -> dict[str, tuple[float, float]]:
         """95 % intervals by a bootstrap over pictures, RESAMPLES times (Efron & Tibshirani 1993, chapter 13). A measure
         that a resample leaves without any truth is judged by the others."""
+        known = {name: each[~np.isnan(each)] for name, each in self.resampled(seed=seed).items()}
+        return {name: middle_95(each) for name, each in known.items() if len(each)}
+
+    def resampled(self, *, seed: int = 0) -> dict[str, np.ndarray]:
+        """See `headstart.specs.ResamplesRows`: of all metrics; NaN where a resample has nothing true, and none of no
+        picture."""
         if not self.pictures:
             return {}
         count = len(self.pictures)
@@ -131,9 +137,7 @@ class MaskScores:
             for first in range(0, count, 1024):  # or all counts as float64 would be there at a time
                 part = slice(first, first + 1024)
                 sums[start : start + len(drawn)] += often[:, part] @ flat[part].astype(np.float64)
-        values = scores_of(sums.reshape(RESAMPLES, COUNTS, -1))
-        known = {name: each[~np.isnan(each)] for name, each in values.items()}
-        return {name: middle_95(each) for name, each in known.items() if len(each)}
+        return scores_of(sums.reshape(RESAMPLES, COUNTS, -1))
 
     def result(self) -> Evaluation:
         """Metrics, intervals, and the report: see `report`."""

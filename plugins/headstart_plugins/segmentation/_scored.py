@@ -54,6 +54,10 @@ class SegmentationEvaluator:
         """Those of `MaskScores`."""
         return self.scores.metrics()
 
+    def resampled(self) -> Mapping[str, np.ndarray]:
+        """Those of `MaskScores`."""
+        return self.scores.resampled()
+
     def result(self) -> Evaluation:
         """That of `MaskScores`, and how honest probabilities are where a temperature is known."""
         found = self.scores.result()

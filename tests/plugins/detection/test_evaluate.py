@@ -12,7 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from drawn_pictures import ask_pycocotools, boxes, detections, documents_of, draw, names_of
 
 from headstart.errors import DataError
-from headstart_plugins.detection import _evaluate
+from headstart.runs.beside import differences
+from headstart_plugins._boxes import Detections
+from headstart_plugins.detection import _evaluate, _measures_resampled
 from headstart_plugins.detection._evaluate import BoxEvaluator
 from headstart_plugins.detection._measures import curves_of, score_limit
 from headstart_plugins.detection._measures_resampled import resampled
@@ -164,6 +166,29 @@ def test_intervals_hold_what_was_measured_and_narrow_with_the_pictures():
     assert (classes.metrics["map"] - low) / (high - low) == pytest.approx(0.5, abs=0.1)
     wide, narrow = (high - low for low, high in (few.intervals["map"], many.intervals["map"]))
     assert 1.5 < wide / narrow < 2.7  # twice, for four times the pictures
+
+
+def joined(one, other):
+    pairs = ((getattr(one, name), getattr(other, name)) for name in ("corners", "scores", "classes"))
+    return Detections(*map(np.concatenate, pairs))
+
+
+def test_two_models_are_drawn_the_same_pictures(monkeypatch):
+    """What is found nowhere near a box, less surely than all else, changes no precision: no resample differs, though of
+    more detections fewer resamples are made at a time."""
+    pictures = draw(6, 25, 2)
+    far = detections([[600, 440, 620, 470]] * 40, [1e-6] * 40, [0, 1] * 20)
+    more = [(truth, joined(found, far)) for truth, found in pictures]
+    monkeypatch.setattr(_measures_resampled, "MOST_NUMBERS", 2**14)
+    one, other = (evaluated(each, 2) for each in (pictures, more))
+
+    for name, each in differences(one, other).items():
+        assert each.interval == pytest.approx((0, 0), abs=1e-6), name
+        assert np.std(one.resampled()[name]) > 0.01
+    values = one.resampled()["map"]
+    assert values.mean() == pytest.approx(one.metrics()["map"])
+    low, high = one.result().intervals["map"]
+    assert (low, high) == pytest.approx(np.quantile(values, [0.025, 0.975]))
 
 
 def voc_by_hand(pictures, name, kind):

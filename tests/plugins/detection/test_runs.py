@@ -101,6 +101,9 @@ def test_pictures_that_one_tile_holds_are_answered_and_scored_as_without_tiles(r
         told[name] = {key: value for key, value in whole[name]["test"].items() if key != "loss"}
         assert tiled[name]["test"] == told[name], name
     assert "loss" in whole["metrics"]["test"]
+    beside = run.beside(run).document["differences"]
+    assert {"map", "map50", "ar100"} <= set(beside)
+    assert all(each["interval"] == [0, 0] for each in beside.values())
     assert run.predict([str(picture)], sets=["predict.tile=200"]) == run.predict([str(picture)])
 
 

@@ -134,6 +134,12 @@ def test_tiles_are_scored_by_the_whole_picture(run):
     assert strict < whole["metrics"]["test"]["boundary_f"]
 
 
+def test_a_run_is_not_above_itself(run):
+    found = run.beside(run).document["differences"]
+    assert set(found) == {"miou", "pixel_accuracy", "mean_recall", "boundary_f"}
+    assert all(each["interval"] == [0, 0] for each in found.values())
+
+
 def test_probabilities_are_calibrated_on_val(run):
     found = run.result["calibration"]
     assert found["temperature"] > 0

@@ -9,6 +9,7 @@ import pytest
 from scipy import ndimage
 from sklearn.metrics import jaccard_score, recall_score
 
+from headstart.runs.beside import differences
 from headstart_plugins._mask import VOID
 from headstart_plugins.segmentation._boundary import boundaries, matched
 from headstart_plugins.segmentation._evaluate import COUNTS, MaskScores, majority, scores_of
@@ -234,3 +235,20 @@ def test_the_baseline_is_the_commonest_class_of_train_everywhere():
     found = majority((5, 1, 9, 0), counts.tolist())
     assert found == {f"majority_{name}": pytest.approx(expected[name]) for name in ("miou", "pixel_accuracy")}
     assert majority((5, 1), (0, 0)) == {}
+
+
+def test_two_models_are_drawn_the_same_pictures():
+    """One has four pixels more wrong in each picture, however many the other has: so it is in every resample."""
+    truth = np.zeros((8, 8), np.uint8)
+    truth[:, 4:] = 1
+    wrong = [truth.ravel().copy() for _ in range(24)]
+    for number, mask in enumerate(wrong):
+        mask[:number] = 1 - mask[:number]
+    worse = [mask.copy() for mask in wrong]
+    for number, mask in enumerate(worse):
+        mask[number : number + 4] = 1 - mask[number : number + 4]
+    good, bad = (scored([(truth, mask.reshape(8, 8)) for mask in masks], 2) for masks in (wrong, worse))
+
+    found = differences(good, bad)
+    assert found["pixel_accuracy"].interval == pytest.approx((4 / 64, 4 / 64))
+    assert found.keys() == good.metrics().keys()
