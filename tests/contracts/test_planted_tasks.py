@@ -287,7 +287,7 @@ ANSWERED_BUGS = {
     "a result of its own": (("Evaluation(self.metrics(),", 'Evaluation({"right": 9.0},'), {RESULT: "right is 9"}),
     "an interval backwards": (("(0.0, 1.0)}", "(1.0, 0.0)}"), {RESULT: "do not run from low to high"}),
     "resamples of another name": (('{"right": np.full', '{"left": np.full'), {RESULT: "gives left, no metric"}),
-    "resamples that are not finite": (("np.full(7, ", "np.full(7, np.nan * "), {RESULT: "that are not finite"}),
+    "resamples that are infinite": (("np.full(7, ", "np.full(7, np.inf * "), {RESULT: "that are infinite"}),
     "resamples that depend on batches": (
         ("np.full(7, ", "np.multiply(np.random.random(7), "),
         {CUTS: "row by row, resamples of right are others"},

@@ -6,8 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
-from headstart.data.hashing import HASHED
-from headstart.data.split_file import SPLITS, SplitRow
+from headstart.data.split_file import HASHED, SPLITS, SplitRow
 from headstart.errors import DataError
 from headstart.lists import MAX_LISTED, below, in_line
 from headstart.specs import AllowsOthers, Finding, Record, Skipped, TargetKind, Tolerances

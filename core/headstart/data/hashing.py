@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 
 from headstart.data.payloads import in_memory
+from headstart.data.split_file import HASHED
 from headstart.documents import as_bytes
 from headstart.errors import DataError
 from headstart.specs import Stored
-
-HASHED = "sha256:"
-"""Begins what split.csv holds of a target that is no text."""
 
 
 def content_hash(payload: Any, where: str) -> str:

@@ -16,6 +16,8 @@ from headstart.errors import DataError, HeadstartError
 
 COLUMNS = ("key", "split", "target", "group", "content hash")
 SPLITS = ("train", "val", "test")
+HASHED = "sha256:"
+"""Begins what there is of a target that is no text."""
 
 
 @dataclass(frozen=True)

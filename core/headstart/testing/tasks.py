@@ -405,8 +405,8 @@ class TaskAnswered(TaskSubject):
         self._require_metrics("in its result", result.metrics, evaluator.metrics(), change="Give the same.")
         drawn = self._resampled(evaluator)
         self._require_none(drawn.keys() - result.metrics, "resampled gives {odd}, no metric", "Name metrics.")
-        sound = (values.ndim == 1 and np.isfinite(values).all() for values in drawn.values())
-        self._require(all(sound), "resampled gives numbers that are not finite, or not in one axis", "Draw rows.")
+        sound = (values.ndim == 1 and not np.isinf(values).any() for values in drawn.values())
+        self._require(all(sound), "resampled gives numbers that are infinite, or not in one axis", "Draw rows.")
         odd = (name for name, (low, high) in result.intervals.items() if not low <= high)
         self._require_none(odd, "the intervals of {odd} do not run from low to high", "Swap their ends.")
         from headstart.documents import plain

@@ -71,6 +71,8 @@ def test_a_third_partys_phase_says_what_it_follows_and_one_that_says_nothing_fol
 @pytest.mark.parametrize("solvable", [True, False])
 def test_all_rates_of_the_built_ins_are_in_proportion_to_the_setting_that_they_name(registry, family, solvable):
     for spec in registry.specs("strategies"):
+        if spec.short_name == "as_is":  # which trains nothing
+            continue
         options = spec.options()
         request = StrategyRequest(options, ("low", "top"), None, solvable, False, None, None, None, family)
         build = registry.load_target(spec, spec.build)
