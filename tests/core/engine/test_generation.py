@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -363,6 +364,7 @@ def test_a_task_that_generates_is_scored_by_what_its_head_gives(bench, network):
             return bench.task.loss(targets, outputs, training=training)
 
     artefact = object.__new__(Artefact)
-    vars(artefact).update(network=network, task=Task(SEARCH), kind=bench.kind)
+    blueprint = SimpleNamespace(backbone=SimpleNamespace(any_length=False))
+    vars(artefact).update(network=network, task=Task(SEARCH), kind=bench.kind, blueprint=blueprint)
     rows, targets = bench.batch(np.arange(32)), bench.targets("train", slice(0, 32))
     assert artefact.predictor.score(rows, targets).losses.shape == (32,)

@@ -120,6 +120,8 @@ def test_cut_between_blocks_the_two_parts_answer_as_the_whole(made):
 def test_every_strategy_plans_phases_of_it(registry):
     rates = {}
     for spec in registry.specs("strategies"):
+        if spec.short_name == "as_is":  # which trains nothing
+            continue
         request = StrategyRequest(
             options=spec.options(),
             stages=STAGES,
