@@ -273,7 +273,7 @@ def _arm_rows(document: Mapping[str, Any], rows: Mapping[tuple[str, float], Any]
         if of_time and of_time["of"]:
             never = f"{of_time['reached']} of {of_time['of']} runs"
             reached = never if of_time["seconds"] is None else f"{of_time['seconds']:.1f} ({never})"
-        yield arm["name"], arm["epochs"] or "solved", gain, saved, reached
+        yield arm["name"], arm["epochs"] or ("solved" if arm["trained"] else "none"), gain, saved, reached
 
 
 def _mean(row: Mapping[str, Any] | None) -> str:

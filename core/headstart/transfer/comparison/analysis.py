@@ -418,11 +418,13 @@ def _times(ratio: float) -> str:
 
 def suspects(design: Design, cells: Sequence[Measured]) -> list[Arm]:
     """The arms whose twins tell how much of their difference from scratch is due to the source: those that look worse
-    on all labels, and the one that looks best. None for a single seed, of which nothing is claimed."""
+    on all labels, and the one that looks best; none that is not trained. None for a single seed, of which nothing is
+    claimed."""
     reader = _Reader(design, tuple(cells))
     gains = {
         arm.name: mean([*reader.gains(arm.name, control.name, design.all_labels).values()])
         for arm, control in reader.pairs()
+        if arm.trained
     }
     known = {name: gain for name, gain in gains.items() if gain is not None}
     if len(design.seeds) < 2 or not known:

@@ -27,7 +27,7 @@ class Arm:
 
     `flags` and `sets` make its recipe, as `headstart fit` takes them. `network` names what is built, without its
     weights: arms of one network share the control. `frozen` ones train no stage of the backbone. `epochs` are those of
-    all phases by gradient together; 0 where the head is solved for.
+    all phases by gradient together; 0 where the head is solved for. One that is not `trained` has no phase at all.
     A `twin` is trained as the arm of that name is, from random weights: what differs is the source alone.
     """
 
@@ -40,6 +40,7 @@ class Arm:
     control: bool = False
     frozen: bool = False
     epochs: int = 0
+    trained: bool = True
     twin: str = ""
 
     @property

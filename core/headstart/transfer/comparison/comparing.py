@@ -231,7 +231,7 @@ def _stem(design: Design) -> str:
 
 
 def _arm_row(arm: Mapping[str, Any], measured: Sequence[Measured]) -> dict[str, Any]:
-    kept = ("name", "backbone", "strategy", "control", "frozen", "epochs", "twin")
+    kept = ("name", "backbone", "strategy", "control", "frozen", "epochs", "trained", "twin")
     trained = [each.trainable for each in measured if each.arm == arm["name"] and not each.failed]
     return {name: arm[name] for name in kept} | {"trained_numbers": trained[0] if trained else None}
 

@@ -262,6 +262,7 @@ def _arms(drafts: Sequence[_Draft], bound: Sequence[BoundRecipe]) -> tuple[Arm, 
                 control=draft.is_control,
                 frozen=not draft.strategy.trains_backbone,
                 epochs=total,
+                trained=each.phases != (),
             )
         )
     return tuple(found)

@@ -202,6 +202,9 @@ def test_twins_are_for_the_best_arm_and_those_that_look_worse(design_of, cells_o
     design = design_of("scratch", "probe", "lp_ft", "full")
     figures = {"scratch": rising(), "probe": rising(2), "lp_ft": rising(8), "full": rising(0.5)}
     assert [arm.name for arm in suspects(design, [*cells_of(design, figures)])] == ["lp_ft", "full"]
+    as_is = tuple(dataclasses.replace(arm, trained=arm.name != "lp_ft") for arm in design.arms)
+    untrained = dataclasses.replace(design, arms=as_is)  # from random weights there is nothing to be without training
+    assert [arm.name for arm in suspects(untrained, [*cells_of(design, figures)])] == ["probe", "full"]
 
 
 def test_time_is_until_val_is_as_good_as_every_run_from_scratch_becomes(design_of):
