@@ -13,8 +13,10 @@ from headstart.errors import DataError, RecipeError, UsageError
 from headstart.eventlog import read_events
 from headstart.events import RunStarted
 from headstart.manifest import sha256
+from headstart.recipes.build import build_recipe
 from headstart.run import Run
 from headstart.runs.fitting import fit
+from headstart.runs.rate_test import RateRange, rate_test
 from headstart.testing import BackboneAgrees, BackboneBuilt, BackboneDeclared
 
 pytestmark = pytest.mark.backend
@@ -124,7 +126,8 @@ def test_the_pretrained_head_answers_as_the_source_does(plan_of, source):
 
 def test_as_is_a_run_has_the_scores_of_its_source_and_trains_nothing(place, source, small_registry, capsys):
     """So does a published network with its own head; what is trained from there is set against it."""
-    settings = {"backbone": str(source.path), "head": "pretrained", "limit": 80, "registry": small_registry}
+    flags = {"backbone": str(source.path), "head": "pretrained", "limit": 80}
+    settings = {**flags, "registry": small_registry}
     reporters = ("console", "html", "curves", "json")
     out = str(place / "runs" / "as_is")
     same = fit("digits", out=out, strategy="as_is", engine="native", reporters=reporters, **settings)
@@ -143,6 +146,12 @@ def test_as_is_a_run_has_the_scores_of_its_source_and_trains_nothing(place, sour
     assert told["second"] == result["metrics"]["test"]["accuracy"]
     bare = fit("digits", out=str(place / "runs" / "bare"), strategy="as_is", sets=("split.test=0",), **settings)
     assert "nothing was trained" in bare.result["no_test"]
+    with pytest.raises(UsageError, match="as_is trains nothing: there is no rate to choose"):
+        rate_test(
+            build_recipe(flags={**flags, "data": "digits", "strategy": "as_is"}),
+            small_registry,
+            RateRange(1e-5, 1e-2, 10),
+        )
     with pytest.raises(RecipeError, match="a new head knows nothing"):
         fit("digits", out=str(place / "runs" / "new"), strategy="as_is", **{**settings, "head": None})
 

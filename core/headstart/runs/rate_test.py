@@ -148,9 +148,9 @@ def _tested_place(plan: Plan) -> int:
     of_backbone = [place for place in learning if set(plan.phases[place].train) != {HEAD}]
     if learning:
         return (of_backbone or learning)[0]
-    strategy = plan.resolved.strategy.short_name
+    strategy, does = plan.resolved.strategy.short_name, "solves for its head in closed form"
     raise UsageError(
-        f"the strategy {strategy} solves for its head in closed form: there is no rate to choose",
+        f"the strategy {strategy} {does if plan.phases else 'trains nothing'}: there is no rate to choose",
         hint="test a strategy that learns by gradient, such as --strategy lp_ft, or another head: --head mlp",
     )
 
