@@ -24,7 +24,7 @@ from headstart_plugins.detection._evaluate_matching import (
 )
 from headstart_plugins.detection._evaluate_report import describe
 from headstart_plugins.detection._measures import Curves, Matches, coco_metrics, curves_of, voc_metrics
-from headstart_plugins.detection._measures_resampled import around, intervals
+from headstart_plugins.detection._measures_resampled import centred_resamples, intervals
 
 AT_ONCE = 20_000
 """Boxes that wait until they are matched together: what a call to numpy costs is shared by many pictures."""
@@ -114,7 +114,7 @@ class BoxEvaluator:
 
     def resampled(self) -> dict[str, np.ndarray]:
         """See `headstart.specs.ResamplesRows`: of all metrics that are known."""
-        return around(self.metrics(), self.matches, self._pictures, len(self.classes))
+        return centred_resamples(self.metrics(), self.matches, self._pictures, len(self.classes))
 
     def _metrics(self, curves: Curves) -> dict[str, float]:
         return coco_metrics(curves) | (voc_metrics(self.matches, len(self.classes)) if self._voc else {})

@@ -32,12 +32,12 @@ def intervals(
     percentiles may not even hold what was measured. A measure that a resample leaves without any truth is judged by the
     others; there is none where all do.
     """
-    moved = around(measured, matches, pictures, classes, seed=seed)
+    moved = centred_resamples(measured, matches, pictures, classes, seed=seed)
     known = {name: values[~np.isnan(values)] for name, values in moved.items()}
     return {name: middle_95(np.clip(values, 0.0, 1.0)) for name, values in known.items() if len(values)}
 
 
-def around(
+def centred_resamples(
     measured: Mapping[str, float], matches: Matches, pictures: int, classes: int, *, seed: int = 0
 ) -> dict[str, np.ndarray]:
     """The resamples (resample,) float64 of `intervals`, moved so that their mean is what was `measured`: not those of
