@@ -271,7 +271,7 @@ def documents(evaluations: Mapping[str, Evaluation]) -> dict[str, dict[str, Any]
 def why_no_test(phases: Sequence[Phase]) -> str:
     """What is to be said where a run of these phases has no test side: why, and what its figures on val are worth."""
     if not phases:
-        return "no sample was held out: split.test is 0; nothing was trained, so its figures on val are fair"
+        return "no sample was held out: split.test is 0; nothing was trained in this run, and val chose nothing in it"
     chosen = {"closed_form": "the regularisation", "gradient": "the epoch"}
     what = " and ".join(dict.fromkeys(chosen[phase.solver] for phase in phases))
     said = f"no sample was held out: split.test is 0; val chose {what}, so its figures flatter"

@@ -249,7 +249,7 @@ def conclude(
         artefact = Artefact.load(folder.artefact, registry=plan.registry)
         scored, engine = proved_and_scored(artefact, plan, training, extractor, folder.predictions, refit=refit)
     # of a head that was refitted: as val chose it, and by what the task learned from those answers
-    before = {"val": Evaluation(**last.before_refit)} if last is not None and refit else {}
+    before = {"val": Evaluation(**last.before_refit)} if last is not None and last.refit else {}
     calibrated = {split: each.calibration for split, each in {**before, **scored}.items() if each.calibration}
     measured = documents(scored)
     absent = {} if "test" in scored else {"test": None}
