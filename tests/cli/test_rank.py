@@ -47,6 +47,8 @@ def test_the_table_says_what_to_take_and_what_is_not_here(backend, tmp_path, cap
 
     assert "* small/net" in said
     assert "knn (95 %)" in said
+    (blind,) = (line for line in said.splitlines() if "always the commonest class" in line)
+    assert "0.111" in blind  # 8 of 72
     assert "knn:         what the nearest neighbours" in said
     assert "(accuracy, or R squared; higher is better)" in said
     assert "recommended: --backbone small/net" in said

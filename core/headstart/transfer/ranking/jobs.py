@@ -28,7 +28,7 @@ from headstart.runs.fitting import explained_backend_errors
 from headstart.runs.leaks import met_before
 from headstart.runs.planning import Groundwork, Plan, encoded, lay_ground, open_records, plan_on
 from headstart.shown import Shown
-from headstart.specs import Finding, ScoreSpec, TellsTargets
+from headstart.specs import Baseline, Finding, ScoreSpec, TellsTargets
 from headstart.transfer.ranking.candidates import Absent, Candidate, candidates_here, distinct, named_candidate
 from headstart.transfer.ranking.kept import KIND, key_of, known_facts, row_of, writing
 from headstart.transfer.ranking.recommending import deciding, in_order, recommend
@@ -82,6 +82,12 @@ class Ranking(Shown):
         best = None if self.recommended is None else self.recommended.candidate.name
         return {"data": self.data, "sources": len(self.rows), "by": self.by.short_name, "recommended": best}
 
+    @property
+    def baselines(self) -> dict[str, Baseline]:
+        """By score, what answers that look at no feature get, where the score tells."""
+        each = ((name, found.baseline) for row in self.rows for name, found in row.scores.items())
+        return {name: baseline for name, baseline in each if baseline is not None}
+
     def document(self) -> dict[str, Any]:
         """What `headstart rank --json` prints."""
         return {
@@ -91,6 +97,7 @@ class Ranking(Shown):
             "by": self.by.short_name,
             "samples": dict(self.samples),
             "rows": [row.document() for row in self.rows],
+            "baselines": {name: dataclasses.asdict(each) for name, each in self.baselines.items()},
             "not_here": [dataclasses.asdict(each) for each in self.absent],
             "recommended": None if self.recommended is None else self.recommended.candidate.name,
             "reason": self.reason,
