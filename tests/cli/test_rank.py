@@ -86,6 +86,19 @@ def test_what_cannot_be_ranked_is_refused_by_name(headstart, tmp_path, flags, co
     assert not (tmp_path / "out").exists()
 
 
+def test_named_weights_that_are_not_here_have_a_next_step_that_this_verb_has(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    lines = [f"sentence {number},{('good', 'bad')[number % 2]}" for number in range(40)]
+    (tmp_path / "texts.csv").write_text("\n".join(["text,label", *lines, ""]))
+    assert run_arguments(["rank", "texts.csv", "--backbone", "hf_text/multilingual_e5_small"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "`headstart weights get hf_text/multilingual_e5_small`" in said
+    assert "or rank it from random ones as --backbone hf_text/multilingual_e5_small:none" in said
+    assert "--weights" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["texts.csv"]
+
+
 def test_the_table_lists_what_is_left_out_and_why(capsys):
     """A run that is broken, and a network that the backend refuses, have no command that brings them."""
     registry = load_registry()

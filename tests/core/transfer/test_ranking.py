@@ -172,12 +172,12 @@ def test_a_source_that_fails_is_a_row_with_the_problem_and_the_others_are_ranked
 
     def refused(plan, *rest):
         if plan.resolved.backbone.name == "small/net":
-            raise EngineRefusal("it differs too much")
+            raise EngineRefusal("it differs too much", hint="take another")
         return computed(plan, *rest)
 
     monkeypatch.setattr(module, "_computed", refused)
     found = ranked(others, small_registry, "small/net", str(finished.run.path))
-    assert [row.problem for row in found.rows] == [None, "it differs too much"]
+    assert [row.problem for row in found.rows] == [None, "it differs too much (take another)"]
     assert found.recommended.candidate.run is not None
     with pytest.raises(EngineRefusal):
         ranked(others, small_registry, "small/net")

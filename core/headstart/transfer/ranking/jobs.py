@@ -19,7 +19,7 @@ import numpy as np
 
 from headstart.cache import open_cache
 from headstart.data.array_store import ArrayStore
-from headstart.errors import DataError, HeadstartError, InterruptedRunError, UsageError
+from headstart.errors import DataError, HeadstartError, InterruptedRunError, MissingWeightsError, UsageError
 from headstart.recipe import Recipe
 from headstart.recipes.build import build_recipe
 from headstart.recipes.resolve import Ready, make_ready
@@ -34,6 +34,7 @@ from headstart.transfer.ranking.kept import KIND, key_of, known_facts, row_of, w
 from headstart.transfer.ranking.recommending import deciding, in_order, recommend
 from headstart.transfer.ranking.rows import Row
 from headstart.transfer.ranking.scoring import measure_all, observed_in_forms, sound
+from headstart.weights.fetching import OTHER_WAYS
 
 OnProgress = Callable[[str, str, int, int], None]
 """Called with (source, activity, done, total)."""
@@ -146,10 +147,13 @@ def rank(
                 kept = f"stopped at {source.name}; what was computed is kept"
                 raise InterruptedRunError(kept, hint="the same command goes on from there") from exc
             except HeadstartError as error:
+                if isinstance(error, MissingWeightsError) and error.hint:  # there is no --weights here
+                    random = f"rank it from random ones as --backbone {source.spec.name}:none"
+                    error.hint = error.hint.replace(OTHER_WAYS, random)
                 if first is None and isinstance(error, DataError | NotRankable):
                     raise  # of the data or its task, which are the same for all
                 problem = problem or error
-                row = Row(source, problem=error.message)
+                row = Row(source, problem=error.message + (f" ({error.hint})" if error.hint else ""))
             else:
                 first = first or ground
                 said |= {finding.message: finding for finding in (*ground.data.findings, *ground.told)}
