@@ -237,7 +237,17 @@ def _arm_row(arm: Mapping[str, Any], measured: Sequence[Measured]) -> dict[str, 
 
 
 def _cell_row(measured: Measured) -> dict[str, Any]:
-    left_out = ("curve", "classes", "similarity", "warnings", "judged_on", "metric", "higher_is_better", "class_figure")
+    left_out = (
+        "baseline",
+        "curve",
+        "classes",
+        "similarity",
+        "warnings",
+        "judged_on",
+        "metric",
+        "higher_is_better",
+        "class_figure",
+    )
     row = {name: value for name, value in dataclasses.asdict(measured).items() if name not in left_out}
     return row | {"run": f"{CELLS}/{measured.cell.name}"}
 
