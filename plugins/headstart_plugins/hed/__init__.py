@@ -69,6 +69,7 @@ def register_backbones() -> Iterable[BackboneSpec]:
         build=f"{__name__}._build:hed",
         takes="image",
         stages=STAGES,
+        weightless=STAGES[-1:],
         features=(
             FeatureSpec("pooled", stage="top", tensor="pooled", axes=("batch", "channel"), channels=512),
             *(

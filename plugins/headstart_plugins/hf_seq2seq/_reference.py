@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from headstart.specs import BackboneSpec, PretrainedHead
 from headstart_plugins._model_folders import backbone_of, folder_of
-from headstart_plugins._sequences.stages import encoder_features, encoder_stage_names
+from headstart_plugins._sequences.stages import TOP, encoder_features, encoder_stage_names
 from headstart_plugins.hf_seq2seq._folder import kind_of, read_folder
 from headstart_plugins.hf_seq2seq._specs import REGISTERED
 
@@ -23,7 +23,7 @@ def resolve(ref: str) -> BackboneSpec | None:
     if path is None:
         return None
     folder = read_folder(path)
-    return backbone_of(
+    spec = backbone_of(
         path,
         REGISTERED,
         f"{folder.kind}, {folder.given['layers']} and {folder.decoder.layers} layers of {folder.given['width']}",
@@ -42,3 +42,4 @@ def resolve(ref: str) -> BackboneSpec | None:
             default=True,
         ),
     )
+    return replace(spec, weightless=() if folder.given.get("pre_norm") else (TOP,))

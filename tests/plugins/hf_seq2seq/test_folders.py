@@ -22,6 +22,7 @@ def test_a_folder_becomes_a_backbone_with_its_own_head(whole_folder):
 
     assert spec.name == "hf_seq2seq/marian"
     assert spec.stages == ("embeddings", "layer1", "layer2", "top")
+    assert (spec.weightless, resolve(str(whole_folder("t5"))).weightless) == (("top",), ())
     (weights,) = spec.weights
     assert sorted(weights.assets) == ["source.spm", "target.spm", "vocab.json"]
     assert weights.head.task == "translation/translation"
