@@ -233,6 +233,8 @@ def _show(document: Mapping[str, Any]) -> None:
             for share in document["fractions"]
         ],
     )
+    for name, figure in document.get("baseline", {}).items():
+        print_text(f"baseline {name.replace('_', ' ')}, which ignores the input: {figure:.4f}")
     print_text()
     columns = ("arm", "epochs", "gain over scratch", "labels are worth", "seconds to scratch's best val")
     print_table(columns, [*_arm_rows(document, rows)])
@@ -241,6 +243,11 @@ def _show(document: Mapping[str, Any]) -> None:
         for what in ("gained", "lost"):
             if row[what]:
                 print_text(f"{row['arm']} surely {what} in {row['figure']}: {', '.join(row[what])}")
+        if not (row["gained"] or row["lost"]):
+            told = [f"{each['class']} {each['mean']:+.3f}" for each in row["gains"]]
+            ends = f"most {', '.join(told[:3])}"
+            ends += f"; least {', '.join(told[3:][:-4:-1])}" if told[3:] else ""
+            print_text(f"{row['arm']}: no class surely gained or lost in {row['figure']}; {ends}")
     for sentence in document["verdict"]["sentences"]:
         print_text(f"- {sentence}")
     print_text()

@@ -217,7 +217,8 @@ def _show_weights(spec: BackboneSpec) -> None:
     print_heading("weights")
     for weights in spec.weights:
         size = f"{weights.size / 1e6:.1f} MB" if weights.size else "size unknown"
-        print_text(f"{weights.name}: {weights.licence}, {size}, {weights.algorithm} {weights.digest}")
+        digest = "no digest known" if weights.digest == "unknown" else f"{weights.algorithm} {weights.digest}"
+        print_text(f"{weights.name}: {weights.licence}, {size}, {digest}")
         print_text(f"  source: {weights.source}")
         print_text(f"  trained on: {weights.trained_on}")
         print_text(f"  file: {_origin(weights.origin)}")

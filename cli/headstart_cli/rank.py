@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +17,7 @@ from headstart_cli.recipe_flags import ImageSize, InputFlags, flags_of
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from headstart.specs import Baseline
     from headstart.transfer.ranking.candidates import Absent
     from headstart.transfer.ranking.jobs import Ranking
     from headstart.transfer.ranking.rows import Row
@@ -35,8 +36,8 @@ def rank(
         typer.Option(
             "--backbone",
             metavar="REF",
-            help="A source: a name, a path or a run. Default: all whose weights are here, and the runs below runs/. "
-            "Can be repeated.",
+            help="A source: a name, NAME:SET for one set of its weights (NAME:none for random ones), a path or a run. "
+            "Default: all whose weights are here, and the runs below runs/. Can be repeated.",
             autocompletion=completion.backbones_or_runs,
         ),
     ] = None,
@@ -70,8 +71,9 @@ def rank(
 ) -> None:
     """Say which source suits your data best, before anything is trained.
 
-    Each source computes the features of your training and validation records once; scores say what they are worth. What
-    is computed is kept: a second ranking, and a run on one of the sources, begin where this one ended.
+    Each source computes the features of your training and validation records once; scores say what they are worth.
+
+    What is computed is kept: a second ranking, and a run on one of the sources, begin where this one ended.
     """
     flags = flags_of(
         {
@@ -197,9 +199,11 @@ def _width(columns: int) -> int:
 
 
 def _cells(
-    rows: Sequence[Row], by: str, best: Row | None, beside: int
+    rows: Sequence[Row], by: str, best: Row | None, beside: int, baselines: Mapping[str, Baseline] | None = None
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Columns and cells of a table of sources."""
+    """Columns and cells of a table of sources, and below them of what answers get that look at none."""
+    from headstart.transfer.ranking.report import by_answer
+
     there = [name for name in FIRST if name != by and any(name in row.scores for row in rows)][:beside]
     facts = ("source accuracy", "parameters", "samples/s")
     if beside == _width(0):  # names, which are to be typed, need the room
@@ -223,12 +227,16 @@ def _cells(
                 "-" if row.rate is None else f"{row.rate:.0f}",
             )
         )
+    for says, values in by_answer(baselines or {}).items():
+        shown = [f"{values[name]:.3f}" if name in values else "-" for name in (by, *there)]
+        if set(shown) != {"-"}:
+            cells.append((f"  {says}", *shown, "-", "-", "-"))
     return columns, cells
 
 
 def _show(ranking: Ranking, page: str) -> None:
     by = ranking.by.short_name
-    columns, cells = _cells(ranking.rows, by, ranking.recommended, _width(data_console().width))
+    columns, cells = _cells(ranking.rows, by, ranking.recommended, _width(data_console().width), ranking.baselines)
     print_table(columns, cells)
     summary = ranking.by.summary.rstrip(".")
     print_text(f"{by + ':':<12} {summary[:1].lower()}{summary[1:]} ({ranking.by.unit}; higher is better)")

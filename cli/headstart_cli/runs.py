@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -148,7 +149,7 @@ def predict(
         typer.Argument(
             metavar="[INPUT]...",
             help="Files, folders searched for files, tables with a column path or text; texts, where the run reads "
-            "texts. - reads one input a line from stdin.",
+            "texts. - reads one input a line from stdin: paths or texts, no table.",
         ),
     ] = None,
     texts: Annotated[
@@ -277,13 +278,29 @@ def _what_is_left(kept: Path | None, is_printed: bool) -> str:
 
 
 def _lines() -> list[str]:
-    """The inputs on stdin, one a line; empty lines are none. Only a newline ends one: texts hold other separators."""
+    """The inputs on stdin, one a line; empty lines are none. Only a newline ends one, or CRLF where it ends all: texts
+    hold other separators."""
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors=FILE_NAMES)
-    lines = [line for line in sys.stdin.read().split("\n") if line.strip()]
+    text = sys.stdin.read()
+    lines = [line for line in text.split("\n") if line.strip()]
+    ended = lines if text.endswith("\n") else lines[:-1]
+    if ended and all(line.endswith("\r") for line in ended):
+        lines = [line.removesuffix("\r") for line in lines]
     if not lines:
         raise UsageError("stdin holds no input", hint="write one path or text on each line")
+    if len(lines) > 1 and _begins_a_table(lines[0]):
+        say(
+            f"warning: stdin looks like a table, as it begins with {lines[0][:80]!r}; each of its lines is answered as "
+            "one input: name the table's file instead"
+        )
     return lines
+
+
+def _begins_a_table(line: str) -> bool:
+    """Whether a line is a JSON object, or names of columns and nothing else."""
+    names = re.split(r"[,;\t]", line.strip().removeprefix("\ufeff"))
+    return line.startswith('{"') or (len(names) > 1 and all(name.strip('"').isidentifier() for name in names))
 
 
 def report(

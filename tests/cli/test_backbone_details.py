@@ -101,3 +101,10 @@ def test_a_head_that_comes_with_the_weights_is_named(capsys):
     head = PretrainedHead("classification/classification", "linear", "nowhere.at:all", {"classes": ["cat", "dog"]})
     _show_weights(replace(spec, weights=(replace(spec.weights[0], head=head),)))
     assert "head: linear of classification/classification, taken with --head pretrained" in capsys.readouterr().out
+
+
+def test_weights_without_a_digest_say_so(capsys):
+    spec = load_registry().get("backbones", "vgg16")
+    (first, *_) = spec.weights
+    _show_weights(replace(spec, weights=(replace(first, size=None, algorithm="unknown", digest="unknown"),)))
+    assert capsys.readouterr().out.splitlines()[1] == f"{first.name}: {first.licence}, size unknown, no digest known"

@@ -1,5 +1,6 @@
 """`headstart compare` as a user meets it."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -9,6 +10,9 @@ import time
 
 import pytest
 
+from headstart.transfer.comparison.cells import Arm, Design, Measured
+from headstart.transfer.comparison.comparing import conclude
+from headstart.transfer.comparison.planning import Asked
 from headstart_cli.main import run_arguments
 
 SMALL = (
@@ -38,6 +42,8 @@ SMALL = (
         (("digits", "--fractions", "120%"), "no share of train"),
         (("digits", "--strategy", "nosuch"), "nosuch"),
         (("--resume",), "--resume goes on with the comparison in a folder"),
+        (("--resume", "--out", "nothing"), "there is no comparison in nothing to go on with"),
+        (("digits", "--strategy", "scratch"), "--strategy scratch is the control: there is nothing to compare it with"),
         ((), "there is no data to compare on"),
     ],
 )
@@ -56,6 +62,34 @@ def test_a_share_too_small_for_the_classes_is_told_with_the_least_that_is_not(ca
     assert "1 % of train is 1 sample of 128, too few to have one of each of 10 classes" in said
     assert "--fractions 0.0743 is the least" in said
     assert not out.exists()
+
+
+def test_a_finished_comparison_says_the_baseline_and_which_classes_gained(capsys, tmp_path):
+    arms = tuple(Arm(name, "net", "net", name, flags={}, control=name == "scratch") for name in ("scratch", "full"))
+    samples = {"train 100 %": 64, "val": 16, "test": 20}
+    asked = Asked(data="made").document()
+    design = Design("made", "classification", "torch", arms, (0, 1, 2), (1.0,), samples, threads=1, settings=asked)
+    for cell in design.cells():
+        gained = cell.arm == "full"
+        measured = Measured(
+            **dataclasses.asdict(cell),
+            test=0.5 + 0.2 * gained + 0.1 * cell.seed * gained,
+            metric="accuracy",
+            baseline={"majority_accuracy": 0.125},
+            classes={name: 0.3 + 0.1 * gained * (place - 1) * cell.seed for place, name in enumerate("abcde")},
+            class_figure="f1",
+        )
+        place = tmp_path / "cells" / cell.name
+        place.mkdir(parents=True)
+        (place / "cell.json").write_text(json.dumps(measured.document()))
+    conclude(design, tmp_path)
+    assert run_arguments(["compare", "--resume", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "baseline majority accuracy, which ignores the input: 0.1250" in said
+    assert (
+        "full: no class surely gained or lost in f1; most e +0.300, d +0.200, c +0.100; least a -0.100, b +0.000"
+        in said
+    )
 
 
 def alive(marker):

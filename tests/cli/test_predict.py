@@ -124,3 +124,31 @@ def test_of_an_array_the_shape_is_shown():
 def test_a_newline_alone_ends_an_input_on_stdin(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("it rains\u2028and pours\n\n  \na\x0cb.png\n"))
     assert _lines() == ["it rains\u2028and pours", "a\x0cb.png"]
+
+
+@pytest.mark.parametrize(
+    ("first", "is_table"),
+    [
+        ("text,label", True),
+        ('\ufeff"id";"text"', True),
+        ("path\tlabel", True),
+        ('{"text": "it rains"}', True),
+        ("Hello, world", False),
+        ("a.png,b.png", False),
+        ("text", False),
+        ("{it} rains", False),
+    ],
+)
+def test_a_table_on_stdin_is_told_to_be_read_by_lines(first, is_table, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{first}\nit rains,wet\n"))
+    assert _lines() == [first, "it rains,wet"]
+    assert ("stdin looks like a table" in capsys.readouterr().err) == is_table
+
+
+def test_lines_that_all_end_as_on_windows_end_there(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("it rains\r\n\r\na.png\r\n", newline=""))
+    assert _lines() == ["it rains", "a.png"]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("it rains\r\na.png", newline=""))
+    assert _lines() == ["it rains", "a.png"]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("it rains\r\na.png\n", newline=""))
+    assert _lines() == ["it rains\r", "a.png"]

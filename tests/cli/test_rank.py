@@ -47,6 +47,8 @@ def test_the_table_says_what_to_take_and_what_is_not_here(backend, tmp_path, cap
 
     assert "* small/net" in said
     assert "knn (95 %)" in said
+    (blind,) = (line for line in said.splitlines() if "always the commonest class" in line)
+    assert "0.111" in blind  # 8 of 72
     assert "knn:         what the nearest neighbours" in said
     assert "(accuracy, or R squared; higher is better)" in said
     assert "recommended: --backbone small/net" in said
@@ -82,6 +84,19 @@ def test_what_cannot_be_ranked_is_refused_by_name(headstart, tmp_path, flags, co
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_named_weights_that_are_not_here_have_a_next_step_that_this_verb_has(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    lines = [f"sentence {number},{('good', 'bad')[number % 2]}" for number in range(40)]
+    (tmp_path / "texts.csv").write_text("\n".join(["text,label", *lines, ""]))
+    assert run_arguments(["rank", "texts.csv", "--backbone", "hf_text/multilingual_e5_small"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "`headstart weights get hf_text/multilingual_e5_small`" in said
+    assert "or rank it from random ones as --backbone hf_text/multilingual_e5_small:none" in said
+    assert "--weights" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["texts.csv"]
 
 
 def test_the_table_lists_what_is_left_out_and_why(capsys):

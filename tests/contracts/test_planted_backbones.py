@@ -184,6 +184,11 @@ BUGS = {
         [],
         {STAGES: "declares the stages low, middle, top and builds low, top"},
     ),
+    "a stage with weights that is called weightless": (
+        [('stages=("low", "top")', 'stages=("low", "top"), weightless=("top",)')],
+        [],
+        {STAGES: "declares top as weightless, which is no stage or has weights"},
+    ),
     "a stage of a reserved name": (
         [('stages=("low", "top")', 'stages=("low", "head")'), ('"top"', '"head"')],
         [('Stage("top"', 'Stage("head"')],

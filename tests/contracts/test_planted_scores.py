@@ -29,7 +29,7 @@ import itertools
 import numpy as np
 
 from headstart.errors import DataError
-from headstart.specs import Scored
+from headstart.specs import Baseline, Scored
 
 COUNTER = itertools.count()
 
@@ -100,6 +100,22 @@ MEASURED = {
     "weights unheard": (
         ("share(features, labels, weights) for", "share(features, labels, np.ones(len(labels))) for"),
         {FORMS: r"of classes all resamples give"},
+    ),
+    "a baseline that is no number": (
+        (
+            "for weights in observed.weights]))",
+            "for weights in observed.weights]), None, Baseline(np.nan, 'the mean'))",
+        ),
+        {
+            name: r"its baseline is Baseline\(value=nan"
+            for name in (
+                FORMS,
+                "test_better_features_score_higher",
+                "test_it_gives_the_same_bits_twice",
+                "test_hard_data_gives_a_number_or_a_refusal",
+                "test_it_leaves_what_it_is_given_as_it_is",
+            )
+        },
     ),
     "a resample too few": (
         ("for weights in observed.weights]", "for weights in observed.weights[1:]]"),

@@ -38,7 +38,7 @@ EXPLAINED = [
     *("InputSpec", "InputRequest", "TensorSpec", "Prepared", "TrainingSplit"),
     *("TargetSpec", "TargetRequest", "Recognised", "Finding"),
     *("TaskSpec", "TaskRequest", "Evaluation", "Search"),
-    *("ScoreSpec", "ScoreRequest", "Observed", "Scored"),
+    *("ScoreSpec", "ScoreRequest", "Observed", "Scored", "Baseline"),
 ]
 OFFERED_TOO = [
     kind for _, kind in inspect.getmembers(specs, inspect.isclass) if getattr(kind, "_is_runtime_protocol", False)

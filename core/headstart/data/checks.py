@@ -135,16 +135,21 @@ def _leak(what: str, first: Sequence[str], cases: Sequence[str], hint: str) -> F
     return Finding("error", message, len(first), _with_all(hint, cases), tuple(cases))
 
 
-def note_findings(notes: Mapping[str, int]) -> list[Finding]:
-    """The counts of what reading took, such as "12 samples converted from CMYK"."""
-    return [
-        Finding(
-            "warning" if phrase.startswith(WARNING) else "note",
-            f"{counted(count)} {phrase.removeprefix(WARNING)}",
-            count,
-        )
-        for phrase, count in sorted(notes.items())
-    ]
+def note_findings(notes: Mapping[str, int], warned: Mapping[str, Sequence[str]], read: int) -> list[Finding]:
+    """The counts of what reading so many samples took, such as "12 samples converted from CMYK".
+
+    A warning names its samples, whose keys are `warned`, but where it is of all of them.
+    """
+    found = []
+    for phrase, count in sorted(notes.items()):
+        message, keys = f"{counted(count)} {phrase.removeprefix(WARNING)}", tuple(warned.get(phrase, ()))
+        if not keys:
+            found.append(Finding("note", message, count))
+        elif len(keys) == read:
+            found.append(Finding("warning", message, count))
+        else:
+            found.append(Finding("warning", f"{message}: {in_line(keys)}", count, cases=keys))
+    return found
 
 
 def duplicate_findings(rows: Sequence[SplitRow], kind: TargetKind) -> list[Finding]:

@@ -330,7 +330,7 @@ def reading_findings(reading: Reading, total: int, tolerances: Tolerances | None
     """What reading `total` records told: what could not be read, conversions and what they mean to the input kind."""
     return [
         *unreadable_findings(reading.skipped, total, tolerances),
-        *note_findings(reading.notes),
+        *note_findings(reading.notes, reading.warned, len(reading.items)),
         *(kind.judge_notes(reading.notes) if isinstance(kind, JudgesNotes) else ()),
     ]
 

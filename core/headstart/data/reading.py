@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from headstart.data.array_store import Append, ArrayStore
+from headstart.data.checks import WARNING
 from headstart.data.facts import ENDS, Picked, facts_arrays, stored_facts
 from headstart.data.hashing import content_hash
 from headstart.data.lengths import Lengths
@@ -30,7 +31,7 @@ Verify = Callable[[Sequence[Skipped], int], None]
 
 KIND = "samples"
 """What readings are called in the cache."""
-LAYOUT = 4
+LAYOUT = 5
 """Changes when readings lie otherwise in the cache."""
 OWNERS, LENGTHS, READING = "/owners", "/lengths", "/reading"
 """Arrays beside the tensors: no tensor is called so."""
@@ -45,7 +46,8 @@ class Reading:
     """What reading gave: the readable `items` in order with their content hashes, and their rows.
 
     `tensors` are (row, ...), `owners` (row,) int64 the position in `items` of the record that each row is of, `lengths`
-    those of the rows where they differ, `facts` those of each row. Fingerprints are by key, notes counted.
+    those of the rows where they differ, `facts` those of each row. Fingerprints are by key, notes counted; of those
+    that warn, `warned` has the keys.
     """
 
     items: tuple[Record, ...]
@@ -56,6 +58,7 @@ class Reading:
     facts: Sequence[Facts]
     fingerprints: Mapping[str, int]
     notes: Mapping[str, int]
+    warned: Mapping[str, Sequence[str]]
     skipped: tuple[Skipped, ...]
 
     def only(self, keys: Collection[str], store: ArrayStore) -> Reading:
@@ -145,6 +148,7 @@ def read_all(
         facts=stored_facts(arrays),
         fingerprints=document["fingerprints"],
         notes=document["notes"],
+        warned=document["warned"],
         skipped=tuple(Skipped(*each) for each in document["skipped"]),
     )
     if verify is not None:  # it may have been read where more could be unreadable
@@ -181,6 +185,7 @@ def _read_into(
     hashes: dict[int, str] = {}  # by the record's place in `items`
     fingerprints: dict[str, int] = {}
     notes: Counter[str] = Counter()
+    warned: defaultdict[str, list[str]] = defaultdict(list)
     skipped: list[Skipped] = []
     size = done = 0
     for block in _blocks(items, known, kind):
@@ -194,6 +199,9 @@ def _read_into(
             owners += [len(hashes)] * len(found.rows)
             hashes[place] = found.content_hash
             notes.update(found.notes)
+            for note in found.notes:
+                if note.startswith(WARNING):
+                    warned[note].append(item.key)
             if found.fingerprint is not None:
                 fingerprints[item.key] = found.fingerprint
         if rows:
@@ -222,6 +230,7 @@ def _read_into(
         "hashes": list(hashes.values()),
         "fingerprints": fingerprints,
         "notes": notes,
+        "warned": warned,
         "skipped": [[each.where, each.reason, each.hint] for each in skipped],
     }
     append({READING: np.frombuffer(json.dumps(document).encode(), np.uint8)})

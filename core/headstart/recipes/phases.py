@@ -44,11 +44,14 @@ class PhasePlanner:
     """Values by key of the task's options that were set and that training by gradient alone reads: `task.dropout`."""
     features: tuple[FeatureSpec, ...] = ()
     """What the head takes of the backbone."""
+    weightless: tuple[str, ...] = ()
+    """The backbone's stages that hold no weights, as far as its spec tells."""
     refit: bool = True
     """Whether heads that are solved for may be solved once more on train and val."""
 
-    def plan(self, stages: tuple[str, ...]) -> tuple[Phase, ...]:
-        """The strategy's phases for a backbone of these stages, bottom first.
+    def plan(self, stages: tuple[str, ...], *, weightless: tuple[str, ...] | None = None) -> tuple[Phase, ...]:
+        """The strategy's phases for a backbone of these stages, bottom first; `weightless` are those that hold no
+        weights, where the network is built.
 
         Raises UsageError where the request contradicts itself, where an option has nothing to act on, or where a plan
         could not be carried out.
@@ -56,9 +59,9 @@ class PhasePlanner:
         strategy = self.strategy
         build = self.registry.load_target(strategy, strategy.build)
         options, read = _note_reads(self.request.options)
-        request = dataclasses.replace(
-            self.request, stages=stages, idle=idle_stages(stages, self.features), options=options
-        )
+        bare = self.weightless if weightless is None else weightless
+        idle = tuple(dict.fromkeys((*idle_stages(stages, self.features), *bare)))
+        request = dataclasses.replace(self.request, stages=stages, idle=idle, options=options)
         phases = tuple(build(request))
         if not phases and not request.head_fitted:
             raise UsageError(
@@ -160,6 +163,7 @@ def make_planner(
         only_mixing=mixing if len(mixing) == len(choices.augmentations) else (),
         only_by_gradient=_spell("task", of_task, by_gradient),
         features=tuple(each for each in backbone.features if each.name in features),
+        weightless=backbone.weightless,
         refit=split is None or split.refit,
     )
 

@@ -303,7 +303,10 @@ def plan_on(ground: Groundwork, ready: Ready, scratch: Path) -> Plan:
         carried.append(
             Finding("note", f"the head begins as the one that comes with the weights {bound.weights.name!r}")
         )
-    phases = bound.phases or bound.planner.plan(tuple(stage.name for stage in network.backbone))
+    phases = bound.phases or bound.planner.plan(
+        tuple(stage.name for stage in network.backbone),
+        weightless=tuple(stage.name for stage in network.backbone if not stage.model.weights),
+    )
     for phase in phases:
         select_trainable(network, phase, seed=recipe.seed, batch_norm=recipe.batch_norm)  # raises as a run would
     training_precision(recipe.training_precision, FLOAT32)  # raises now rather than after weights were loaded

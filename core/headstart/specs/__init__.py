@@ -92,7 +92,7 @@ from headstart.specs.inputs import (
 )
 from headstart.specs.lowerings import LoweringBuild, LoweringSpec, LowersItself
 from headstart.specs.reporters import Reporter, ReporterBuild, ReporterRequest, ReporterSpec, RunView
-from headstart.specs.scores import Observed, Score, ScoreBuild, Scored, ScoreRequest, ScoreSpec
+from headstart.specs.scores import Baseline, Observed, Score, ScoreBuild, Scored, ScoreRequest, ScoreSpec
 from headstart.specs.strategies import (
     HEAD,
     INPUT,
@@ -191,6 +191,7 @@ __all__ = [
     "BackboneBuild",
     "BackboneRequest",
     "BackboneSpec",
+    "Baseline",
     "Batch",
     "Beginning",
     "Calibrates",

@@ -274,6 +274,7 @@ class BackboneSpec(Spec):
     `builder`, the full name of the registered backbone, of any plugin, that an artefact is built from again without the
     reference, and `given`, the options that the reference fixes.
     `preprocess` applies where no published weights are used (`--weights none` or a bare file of ours).
+    `weightless` are those of `stages` that hold no weights, such as a pooling: who counts stages to train passes them.
     `family` says what it is built of, such as "cnn" or "transformer": rates that suit one do not suit the other.
     `refuses` says, by backend name, why a builder does not run there. `takes` is the kind of tensors that it is fed,
     which an input kind `produces`; `default_for` names the medium ("image") for which this is taken where the user
@@ -301,6 +302,7 @@ class BackboneSpec(Spec):
     given: Mapping[str, Any] = field(default_factory=dict)
     family: str = "cnn"
     any_length: bool = False
+    weightless: tuple[str, ...] = ()
     reading: Reading | None = None
     """How the samples were read that it learned from: that holds where the user says nothing else."""
     gradient_options: tuple[str, ...] = ()

@@ -100,7 +100,7 @@ class Sample:
     """A payload as read: `value` in the input kind's own form, and the conversions that reading it took.
 
     `notes` are short, countable phrases such as "converted from CMYK": the same phrase for the same conversion.
-    One that starts with "warning: " tells the user of something lost.
+    One that starts with "warning: " tells the user of something lost; the samples that have it are named.
     """
 
     value: Any

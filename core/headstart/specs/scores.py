@@ -44,16 +44,27 @@ class Observed:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """What a score would be of answers that look at no feature: its finite `value`, and what these answers are in a few
+    words, `says`, such as "always the commonest class"."""
+
+    value: float
+    says: str
+
+
+@dataclass(frozen=True)
 class Scored:
     """A score, higher is better: its finite `value` on all records, and what it is in each resample, `resampled`
     (resample,) float64, as far as `Observed.weights` say. Of `resampled` only the spread and what two sources have in
     common are read: it may be that of a cheaper form of the score. `interval` is the 95 % interval where the score
-    knows one that is better than their spread, as of a share of hits.
+    knows one that is better than their spread, as of a share of hits. `baseline` is what features are to beat, where
+    the score knows that; the same for all sources.
     """
 
     value: float
     resampled: np.ndarray
     interval: tuple[float, float] | None = None
+    baseline: Baseline | None = None
 
 
 class Score(Protocol):

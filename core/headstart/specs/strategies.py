@@ -103,8 +103,8 @@ class StrategyRequest:
     strategy's own; `solvable` whether the task can fit this head in closed form, and nothing would be lost by it;
     `head_fitted` whether the whole head comes trained for these targets, so that no phase need fit it first;
     `augmented` whether training samples vary; `views`, `epochs` and `learning_rate` the user's, or None; `family` the
-    backbone's, by which default rates are chosen; `idle` the topmost of `stages` that the head takes nothing of, so
-    that a phase which trains no other stage is refused.
+    backbone's, by which default rates are chosen; `idle` those of `stages` in which nothing can learn: the
+    topmost that the head takes nothing of, and those without weights. A phase that trains no other one is refused.
     """
 
     options: Any

@@ -134,6 +134,12 @@ class ScoreMeasured(Contract):
         )
         sound = np.isfinite(found.value) and np.isfinite(found.resampled).all()
         self._require(sound, f"{where} it gives {found.value} and resamples {found.resampled}", CHANGE)
+        blind = found.baseline
+        self._require(
+            blind is None or (np.isfinite(blind.value) and bool(blind.says.strip())),
+            f"{where} its baseline is {blind}",
+            'Give a finite number and what is answered, such as "always the mean", or None.',
+        )
 
     def _tried(self, observed: Observed, name: str | None = None) -> Scored | None:
         """What it gives, None where it refuses; other errors count where `name` says what is tried."""

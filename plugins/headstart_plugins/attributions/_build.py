@@ -89,13 +89,27 @@ def explain(run: RunView, side: str, options: AttributionOptions) -> tuple[Expla
 
     output, units = explained_output(network)
     gradients = IntegratedGradients(network, output, count=options.steps)
+    unit = _unit_of(artefact, output) if answers[0].confidence is None else None
     found = []
     for answer, payload in samples.items():
         prepared = kind.prepare(kind.read(payload, answer.key))
         direction = np.eye(units, dtype=np.float32)[answer.unit]
         row, blank = (_one_row(kind, prepared, tensors) for tensors in (prepared.tensors, kind.blank(prepared)))
-        found.append(Explained(answer, tuple(kind.steps(prepared)), gradients(row, blank, direction)))
+        attribution = gradients(row, blank, direction)
+        if unit is not None:
+            attribution = attribution.in_unit(*unit)
+        found.append(Explained(answer, tuple(kind.steps(prepared)), attribution))
     return tuple(found)
+
+
+def _unit_of(artefact: Artefact, output: str) -> tuple[float, float] | None:
+    """What the head's output is times, and plus, to be the number that the run answers; None where the task makes
+    numbers of it otherwise."""
+    heights = np.arange(3, dtype=np.float32)[:, None]
+    decoded = artefact.task.decode({output: heights}, [{}] * len(heights), 1)
+    numbers = [float(each["prediction"]) for each in decoded]
+    factor = numbers[1] - numbers[0]
+    return (factor, numbers[0]) if np.isclose(numbers[2] - numbers[1], factor, rtol=1e-4) else None
 
 
 def _payload(run: RunView, key: str) -> Any | None:

@@ -33,6 +33,10 @@ class Attribution:
     value: float
     baseline: float
 
+    def in_unit(self, factor: float, offset: float) -> Attribution:
+        """The same of an output that is this one times `factor`, plus `offset`."""
+        return Attribution(self.steps * factor, self.value * factor + offset, self.baseline * factor + offset)
+
     @property
     def error(self) -> float:
         """By how much the attributions miss what they should add up to."""

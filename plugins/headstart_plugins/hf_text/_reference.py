@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from headstart.specs import BackboneSpec
 from headstart_plugins._model_folders import backbone_of, folder_of
 from headstart_plugins.hf_text._folder import is_text_model, read_folder
 from headstart_plugins.hf_text._specs import LOAD, OFFERED, REGISTERED, features
-from headstart_plugins.hf_text._stages import stage_names
+from headstart_plugins.hf_text._stages import POOL, stage_names
 
 
 def resolve(ref: str) -> BackboneSpec | None:
@@ -18,7 +20,8 @@ def resolve(ref: str) -> BackboneSpec | None:
     if path is None:
         return None
     folder = read_folder(path)
-    return backbone_of(
+    has_no_norm_above = not folder.given.get("pre_norm")
+    spec = backbone_of(
         path,
         REGISTERED,
         f"{folder.kind}, {folder.given['blocks']} blocks of {folder.given['width']}",
@@ -30,3 +33,4 @@ def resolve(ref: str) -> BackboneSpec | None:
         load=LOAD,
         assets={name: name for name in folder.tokenizer},
     )
+    return replace(spec, weightless=(POOL,) if has_no_norm_above else ())

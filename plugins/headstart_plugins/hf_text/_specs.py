@@ -9,7 +9,7 @@ from typing import Any
 from headstart.specs import BackboneSpec, FeatureSpec, FetchedFile, PackageFile, WeightsSpec
 from headstart_plugins._model_folders import UNSTATED
 from headstart_plugins.hf_text._options import TransformerOptions
-from headstart_plugins.hf_text._stages import stage_names
+from headstart_plugins.hf_text._stages import POOL, stage_names
 
 NAME = "hf_text/transformer"
 LOAD = "headstart_plugins.hf_text._load:load"
@@ -87,6 +87,7 @@ def _minilm() -> BackboneSpec:
         name="hf_text/all_minilm_l6",
         summary="all-MiniLM-L6-v2: six blocks of BERT, a sentence encoder for English.",
         stages=stage_names(6),
+        weightless=(POOL,),
         features=features(384),
         preprocess=preprocess,
         licence=weights.licence,
@@ -122,6 +123,7 @@ def _e5() -> BackboneSpec:
         name="hf_text/multilingual_e5_small",
         summary="multilingual-e5-small: twelve blocks of BERT, a sentence encoder for a hundred languages.",
         stages=stage_names(12),
+        weightless=(POOL,),
         features=features(384),
         preprocess=preprocess,
         licence=weights.licence,

@@ -30,7 +30,9 @@ class CurvesOptions:
 class HtmlOptions:
     """What the report shows."""
 
-    mistakes: int = option(12, "The most confident mistakes to show as pictures.", low=0, high=100)
+    mistakes: int = option(
+        12, "The most confident mistakes, or the largest errors, to show with their samples.", low=0, high=100
+    )
     matrix_classes: int = option(
         30, "Largest number of classes for which the confusion matrix is drawn.", low=2, high=200
     )

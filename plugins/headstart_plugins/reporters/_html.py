@@ -8,7 +8,7 @@ import functools
 import heapq
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -20,6 +20,7 @@ from headstart.events import RunFinished
 from headstart.lineage import LINEAGE, read_lineage, told
 from headstart.specs import Reporter, ReporterRequest, RunView
 from headstart_plugins._readable import readable
+from headstart_plugins._target_texts import labels_of, number_of
 from headstart_plugins.reporters import HtmlOptions
 from headstart_plugins.reporters import _phrases as say
 from headstart_plugins.reporters._boxes import draw_precision_recall, marked_pictures
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     import jinja2
 
 
+PROBABILITY = "p:"
+"""How the columns of labels begin in predictions.csv."""
 MOST_CHARACTERS, MOST_LINES = 400, 8
 """Of a text sample; one that has more is shown whole on demand."""
 MOST_OF_A_WHOLE = 20_000
@@ -52,9 +55,13 @@ class Answered:
 
 @dataclass(frozen=True, kw_only=True)
 class Mistake(Answered):
-    """A wrong answer."""
+    """A wrong answer: the `confidence` of a class, how far a number is `off`, or of several labels the one that is most
+    surely `given` or `missed` wrongly, with its confidence."""
 
-    confidence: float
+    confidence: float = 0.0
+    given: str = ""
+    missed: str = ""
+    off: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,16 +76,17 @@ One = TypeVar("One", bound=Answered)
 
 @dataclass(frozen=True)
 class Mistakes:
-    """The shown ones, most confident first, and how many there are of how many samples."""
+    """The shown ones, most confident or furthest off first, and how many there are of how many samples."""
 
     shown: tuple[Mistake, ...]
     wrong: int
     samples: int
+    of_numbers: bool = False
 
 
-def find_mistakes(run: RunView, limit: int, *, side: str = "test") -> Mistakes | None:
-    """Read the rows of one side of predictions.csv in one pass; None without prediction and confidence columns, and
-    where the side has no rows.
+def find_mistakes(run: RunView, limit: int, *, side: str = "test", of_numbers: bool = False) -> Mistakes | None:
+    """Read the rows of one side of predictions.csv in one pass; None where the side has no rows, and where answers are
+    neither classes nor labels nor, as who asks knows, numbers.
 
     Of equal confidence, the smaller key comes first.
     """
@@ -89,19 +97,61 @@ def find_mistakes(run: RunView, limit: int, *, side: str = "test") -> Mistakes |
     samples = 0
     with predictions.open(newline="", encoding="utf-8", errors=FILE_NAMES) as file:
         rows = csv.DictReader(file)
-        if not {"key", "split", "target", "prediction", "confidence"} <= set(rows.fieldnames or ()):
+        mistake_in = _judge_of(tuple(rows.fieldnames or ()), of_numbers=of_numbers)
+        if mistake_in is None:
             return None
         for row in rows:
             if row["split"] != side:
                 continue
             samples += 1
-            if row["prediction"] != row["target"]:
-                told = {name: row[name] for name in ("key", "target", "prediction")}
-                wrong.append(Mistake(**told, confidence=float(row["confidence"])))
+            if mistake := mistake_in(row):
+                wrong.append(mistake)
     if not samples:
         return None
-    shown = heapq.nsmallest(limit, wrong, key=lambda mistake: (-mistake.confidence, mistake.key))
-    return Mistakes(tuple(with_sample(mistake, run) for mistake in shown), len(wrong), samples)
+    shown = heapq.nsmallest(limit, wrong, key=lambda mistake: (-mistake.off, -mistake.confidence, mistake.key))
+    return Mistakes(tuple(with_sample(mistake, run) for mistake in shown), len(wrong), samples, of_numbers)
+
+
+def _judge_of(columns: Sequence[str], *, of_numbers: bool) -> Callable[[Mapping[str, str]], Mistake | None] | None:
+    """What finds the mistake in a row of predictions.csv with these columns, if there is one."""
+    if not {"key", "split", "target", "prediction"} <= set(columns):
+        return None
+    if of_numbers:
+        return _number_that_is_off
+    if "confidence" in columns:
+        return _wrong_class
+    return _wrong_labels if any(column.startswith(PROBABILITY) for column in columns) else None
+
+
+def _answered(row: Mapping[str, str]) -> Mistake:
+    return Mistake(key=row["key"], target=row["target"], prediction=row["prediction"])
+
+
+def _wrong_class(row: Mapping[str, str]) -> Mistake | None:
+    found = _answered(row)
+    return replace(found, confidence=float(row["confidence"])) if found.prediction != found.target else None
+
+
+def _number_that_is_off(row: Mapping[str, str]) -> Mistake | None:
+    found = _answered(row)
+    answer, true = number_of(found.prediction), number_of(found.target)
+    if answer is None or true is None or answer == true:
+        return None
+    return replace(found, off=abs(answer - true))
+
+
+def _wrong_labels(row: Mapping[str, str]) -> Mistake | None:
+    """A label that is missed is so with the probability that it is none."""
+    found = _answered(row)
+    given, true = set(labels_of(found.prediction)), set(labels_of(found.target))
+    sure = {name: float(row.get(PROBABILITY + name) or 0.0) for name in given ^ true}
+    sure = {name: share if name in given else 1.0 - share for name, share in sure.items()}
+    if not sure:
+        return None
+    label = min(sure, key=lambda name: (-sure[name], name))
+    if label in given:
+        return replace(found, confidence=sure[label], given=label)
+    return replace(found, confidence=sure[label], missed=label)
 
 
 def with_sample(answer: One, run: RunView) -> One:
@@ -223,7 +273,7 @@ def page(history: History, finished: RunFinished, run: RunView, *, options: Html
         scores=_scores(result),
         side=say.judge(result),
         curves=curves,
-        mistakes=find_mistakes(run, options.mistakes, side=say.judge(result)),
+        mistakes=find_mistakes(run, options.mistakes, side=say.judge(result), of_numbers="absolute_error" in report),
         recipe=_read(run.path / "recipe.toml"),
         environment=list(_flatten("", json.loads(text))) if text else [],
         calibration=result.get("calibration") or {},

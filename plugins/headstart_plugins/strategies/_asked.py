@@ -38,11 +38,11 @@ def some_stages(request: StrategyRequest, strategy: str) -> tuple[str, ...]:
 
 
 def topmost(request: StrategyRequest, count: int, option: str) -> tuple[str, ...]:
-    """The `count` topmost stages that the head depends on. Raises UsageError where the backbone has fewer, naming the
+    """The `count` topmost stages in which something can learn. Raises UsageError where there are fewer, naming the
     `option`."""
     stages = without_idle(request, request.stages)
     if count > len(stages):
-        told = " that the head depends on" if request.idle else ""
+        told = " with weights that the head depends on" if request.idle else ""
         raise UsageError(
             f"strategy.{option} is {count}; this backbone has {len(stages)} stages{told}",
             hint=f"use --set strategy.{option}={len(stages)} or less, or --strategy lp_ft for all of them",
@@ -51,7 +51,7 @@ def topmost(request: StrategyRequest, count: int, option: str) -> tuple[str, ...
 
 
 def without_idle(request: StrategyRequest, stages: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of `stages` that the head depends on."""
+    """Those of `stages` in which something can learn."""
     return tuple(stage for stage in stages if stage not in request.idle)
 
 

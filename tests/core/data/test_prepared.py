@@ -97,7 +97,7 @@ def test_more_unreadable_is_an_error_listing_the_first_few():
 def test_conversions_are_counted():
     items = [*texts(), Record("up", "ABC", "a"), Record("up2", "XYZ", "b"), Record("long", "lengthy", "b")]
     found = [(f.level, f.message, f.count) for f in prepare(records(items), Letters()).findings]
-    assert found == [("note", "2 samples made lower-case", 2), ("warning", "1 sample cut short", 1)]
+    assert found == [("note", "2 samples made lower-case", 2), ("warning", "1 sample cut short: long", 1)]
 
 
 class Judging(Letters):
@@ -108,7 +108,7 @@ class Judging(Letters):
 def test_an_input_kind_can_say_what_the_notes_of_all_samples_mean():
     items = [*texts(), Record("up", "ABC", "a"), Record("up2", "XYZ", "b"), Record("long", "lengthy", "b")]
     told = [finding.message for finding in prepare(records(items), Judging()).findings if finding.level == "warning"]
-    assert told == ["1 sample cut short", "2 made lower-case: is that so?"]
+    assert told == ["1 sample cut short: long", "2 made lower-case: is that so?"]
 
 
 class Advising(Letters):

@@ -63,6 +63,7 @@ def test_every_source_has_every_score_that_is_defined_and_the_reason_for_others(
             assert np.isfinite([low, high]).all()
     assert run.candidate.source_accuracy == finished.run.result["metrics"]["test"]["accuracy"]
     assert both.samples["train"] + both.samples["val"] == 48
+    assert {name: each.value for name, each in both.baselines.items()} == pytest.approx({"probe": 1 / 3, "knn": 1 / 3})
     assert both.recommended in both.rows
 
 
@@ -171,12 +172,12 @@ def test_a_source_that_fails_is_a_row_with_the_problem_and_the_others_are_ranked
 
     def refused(plan, *rest):
         if plan.resolved.backbone.name == "small/net":
-            raise EngineRefusal("it differs too much")
+            raise EngineRefusal("it differs too much", hint="take another")
         return computed(plan, *rest)
 
     monkeypatch.setattr(module, "_computed", refused)
     found = ranked(others, small_registry, "small/net", str(finished.run.path))
-    assert [row.problem for row in found.rows] == [None, "it differs too much"]
+    assert [row.problem for row in found.rows] == [None, "it differs too much (take another)"]
     assert found.recommended.candidate.run is not None
     with pytest.raises(EngineRefusal):
         ranked(others, small_registry, "small/net")
@@ -190,6 +191,7 @@ def test_numbers_have_the_scores_that_are_defined_for_them(small_registry, other
     found = rank(str(table), backbone=["small/net"], task="regression", registry=small_registry)
     assert set(found.rows[0].scores) == {"probe", "knn", "logme"}
     assert "it is defined on classes; the task has numbers" in found.rows[0].refused["h_score"]
+    assert {(each.value, each.says) for each in found.baselines.values()} == {(0.0, "always the mean")}
 
 
 def test_a_task_that_no_score_is_defined_on_is_refused_at_the_first_source(small_registry, tmp_path, pictures_of):
@@ -227,6 +229,9 @@ def test_the_report_is_whole_and_holds_nothing_from_elsewhere(both, tmp_path):
 
     assert sorted(files) == ["html", "json", "plot"]
     assert document["recommended"] == both.recommended.candidate.name
+    assert document["baselines"]["probe"] == {"value": pytest.approx(1 / 3), "says": "always the commonest class"}
+    assert page.count("always the commonest class<br>") == 1
+    assert page.count('<td class="number">0.333</td>') == 2
     assert {"name", "scores", "knn", "probe", "source_accuracy", "samples_per_second"} <= set(document["rows"][0])
     assert set(document["rows"][0]["scores"]["logme"]) == {"value", "ci95"}
     assert (tmp_path / "report" / "ranking.png").read_bytes().startswith(b"\x89PNG")

@@ -8,7 +8,7 @@ import pytest
 
 from headstart.errors import PluginError, UsageError
 from headstart.registry import load_registry
-from headstart.specs import Scored
+from headstart.specs import Baseline, Scored
 from headstart.transfer.ranking.candidates import candidates_here, distinct, named_candidate
 from headstart.transfer.ranking.recommending import chance, deciding, in_order, recommend
 from headstart.transfer.ranking.rows import Found, Row
@@ -48,6 +48,14 @@ def test_the_highest_score_is_recommended_with_how_sure_that_is(row, probe):
     assert sure > 0.999
     assert "a has the highest probe, 0.900 (0.880 to 0.920)" in reason
     assert "surely better than b (+0.100, chance over 99%)" in reason  # resamples make nothing certain
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.79, True), (0.7, False)])
+def test_what_is_not_surely_better_than_answering_blindly_is_told(row, probe, share, told):
+    best = row("a", 0.80)
+    found = replace(best.scores["probe"], baseline=Baseline(share, "always the commonest class"))
+    reason = recommend([replace(best, scores={"probe": found})], probe)[1]
+    assert ("that is not surely better than 0.790, which is always the commonest class" in reason) is told
 
 
 def test_what_two_sources_have_in_common_does_not_make_them_less_sure(row, probe):
@@ -104,6 +112,8 @@ def test_intervals_end_at_the_bounds_of_a_score_and_numbers_that_are_none_are_th
     assert with_interval(Scored(1.0, np.ones(60), (0.8, 1.0)), probe, registry).interval == (0.8, 1.0)
     with pytest.raises(PluginError, match="gave nan for finite features"):
         with_interval(Scored(float("nan"), np.zeros(60)), probe, registry)
+    with pytest.raises(PluginError, match=r"gave 0\.5, nan for finite features"):
+        with_interval(Scored(0.5, np.zeros(60), baseline=Baseline(float("nan"), "the mean")), probe, registry)
 
 
 def test_a_score_that_is_not_there_is_refused_with_its_neighbours(registry):

@@ -107,6 +107,8 @@ def test_a_run_of_numbers_explains_those_that_miss_most_and_least(fitted):
         is_sound(sample)
         assert sample["explains"] is None
         assert sample["confidence"] is None
+        # in the unit of the data: what is explained is the number that the run answered
+        assert sample["output"] == pytest.approx(float(sample["prediction"]), abs=1e-3)
 
 
 def test_a_run_without_a_test_side_explains_its_answers_on_val(fitted):

@@ -143,6 +143,31 @@ def test_every_strategy_plans_phases_of_it(registry):
     assert set(rates["gradual"]) == {"embeddings", "block1", "block2"}
 
 
+@pytest.mark.parametrize("name", ["last_k", "gradual"])
+def test_stages_from_the_top_are_those_with_weights(name, made, registry):
+    """BERT's pooling has none: a phase that trained it alone would be refused."""
+    from headstart.recipes.phases import PhasePlanner
+
+    form, small, headed, _ = made
+    spec = registry.get("strategies", name)
+    request = StrategyRequest(
+        options=spec.options(),
+        stages=(),
+        train=None,
+        solvable=True,
+        augmented=False,
+        views=None,
+        epochs=None,
+        learning_rate=None,
+        family="transformer",
+    )
+    weightless = tuple(stage.name for stage in small.stages if not stage.model.weights)
+    assert weightless == (("pool",) if form == "bert" else ())
+    first = PhasePlanner(spec, request, registry, "frozen").plan(STAGES, weightless=weightless)[1]
+    assert first.train == ("block2" if form == "bert" else "pool", HEAD)
+    assert any(not name.startswith(HEAD) for name in learned(headed, first).variables)
+
+
 def test_lowering_keeps_every_number(made, registry):
     from headstart.engine.device import forward
     from headstart.engine.lowering.registry import lowered

@@ -19,6 +19,7 @@ def test_every_hidden_state_of_a_family_is_that_of_transformers(kind, tmp_path, 
     spec = registry.resolve_backbone(str(write_folder(tmp_path / kind, kind)))
     stages = filled(spec)
     ids, mask = tokens_of(kind)
+    assert [stage.name for stage in stages if not stage.model.weights] == [*spec.weightless]
     reference = dict(zip(("embeddings", "block1", "block2", "pool"), SMALL[kind], strict=True))
     padded, pooled = states(stages, ids, mask)
     found = dict(zip(spec.stages, padded, strict=True))

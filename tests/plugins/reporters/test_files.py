@@ -321,6 +321,43 @@ def test_mistakes_of_texts_and_sounds_show_them_as_such(run):
     assert any("media-src data:" in each for each in page.attributes("content"))
 
 
+def told_of_texts(run, table, report):
+    """The words of the section of mistakes, of a run on texts whose answers are `table`."""
+    (run.path / "predictions.csv").write_text(table, encoding="utf-8")
+
+    class Texts(type(run)):
+        def preview(self, key):
+            return Preview("text/plain", f"the text of {key}".encode())
+
+    result = {**run.result(str(run.path)), "classes": [], "report": {"test": report}}
+    events = [*run.events(str(run.path))[:-1], RunFinished(time=1.8e9, result=result)]
+    text = " ".join(" ".join(page_of(Texts(run.path), HtmlOptions(mistakes=3), events).text).split())
+    return text.partition(" Repeat this run")[0]
+
+
+def test_of_numbers_those_that_are_furthest_off_are_shown(run):
+    rows = "r0,val,1,900\nr1,test,1,1.5\nr2,test,-2,1e3\nr3,test,4,4\nr4,test,0.25,0.125\nr5,test,7,4\n"
+    text = told_of_texts(run, "key,split,target,prediction\n" + rows, {"absolute_error": {"50%": 0.5}})
+    assert text.endswith(
+        "The largest errors Of 5 test samples, those whose answers are furthest off. "
+        "the text of r2 1e3 , off by 1002 is -2 r2 the text of r5 4 , off by 3 is 7 r5 "
+        "the text of r1 1.5 , off by 0.5 is 1 r1"
+    )
+
+
+def test_of_several_labels_the_surest_that_is_wrong_decides(run):
+    rows = (
+        "r0,test,a|b,b|a,0.9,0.8,0.1\n"  # right, in another order
+        "r1,test,a,a|b|c,0.9,0.7,0.95\nr2,test,a|b,,0.03,0.2,0.1\nr3,test,,b,0.2,0.6,0.1\nr4,test,b,a,0.6,0.45,0\n"
+    )
+    text = told_of_texts(run, "key,split,target,prediction,p:a,p:b,p:c\n" + rows, {})
+    assert text.endswith(
+        "The most confident mistakes 4 of 5 test samples were answered wrongly. "
+        "the text of r2 nothing : not a 0.970 is a|b r2 the text of r1 a|b|c : c 0.950 is a r1 "
+        "the text of r3 b : b 0.600 is nothing r3"
+    )
+
+
 def test_a_long_text_is_cut_between_words_and_there_whole_on_demand(run):
     long = "A first line.\n\n" + "word " * 200 + "the end"
 

@@ -9,6 +9,7 @@ from recorded import recorded
 from score_data import CASES, made
 from sklearn.covariance import ledoit_wolf
 from sklearn.datasets import load_digits
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -84,6 +85,19 @@ def test_the_h_score_is_that_of_scikit_learns_shrunk_covariance(case):
     means = np.stack([centred[classes == each].mean(axis=0) for each in range(classes.max() + 1)])[classes]
     expected = np.trace(np.linalg.solve(covariance, (1 - shrinkage) * means.T @ means / (len(classes) - 1)))
     assert measured("h_score", observed(features, classes)).value == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["probe", "knn"])
+def test_what_one_answer_to_all_gets_stands_beside_what_features_get(name):
+    features, classes, numbers, _ = made("more records")
+    classes = np.where(np.arange(len(classes)) % 3 == 0, 1, classes)
+    blind = measured(name, observed(features, classes)).baseline
+    expected = DummyClassifier(strategy="most_frequent").fit(features, classes).score(features, classes)
+    assert (blind.value, blind.says) == (pytest.approx(expected), "always the commonest class")
+    assert 0.3 < blind.value < 0.9
+    blind = measured(name, observed(features, numbers, "numbers")).baseline
+    expected = DummyRegressor().fit(features, numbers).score(features, numbers)
+    assert (blind.value, blind.says) == (pytest.approx(expected, abs=1e-12), "always the mean")
 
 
 def test_the_bhattacharyya_score_is_the_sum_over_pairs_of_classes():
@@ -203,3 +217,12 @@ def test_the_spread_of_resamples_is_about_that_of_other_records(name):
         values.append(found.value)
         said.append(found.resampled.std())
     assert 0.4 < np.mean(said) / np.std(values) < 2.5
+
+
+@pytest.mark.parametrize("name", ["probe", "knn"])
+@pytest.mark.parametrize("case", CASES)
+def test_records_of_one_group_have_none_that_could_answer_for_them(name, case):
+    """Not the number that rounding makes of a matrix without an inverse."""
+    features, classes, _, _ = made(case)
+    with pytest.raises(DataError, match="group"):
+        measured(name, observed(features, classes, groups=np.zeros(len(classes), int)))

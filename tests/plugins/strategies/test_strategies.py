@@ -369,7 +369,8 @@ def test_stages_that_the_head_takes_nothing_of_are_not_counted():
     assert plan_of("last_k", **idle)[1].train == ("stage1", "head")
     assert [phase.train for phase in plan_of("gradual", **idle)[1:]] == [("stage1", "head"), ("stem", "stage1", "head")]
     assert plan_of("lp_ft", **idle)[1].rates == plan_of("lp_ft")[1].rates
-    with pytest.raises(UsageError, match=r"k is 3; this backbone has 2 stages that the head depends on") as caught:
+    told = r"k is 3; this backbone has 2 stages with weights that the head depends on"
+    with pytest.raises(UsageError, match=told) as caught:
         plan_of("last_k", {"k": 3}, **idle)
     assert "strategy.k=2 or less" in caught.value.hint
 

@@ -1,13 +1,15 @@
 """A run on texts, of a small language model: trained, and asked in every way that the command line knows."""
 
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 from small_tokenizers import gpt2
 
-from headstart.errors import DataError, UsageError
+from headstart.errors import DataError, InterruptedRunError, UsageError
 
 pytestmark = pytest.mark.backend
 SLOW_ON_JAX = True
@@ -138,3 +140,35 @@ def test_masking_is_refused_before_anything_is_trained(run, tmp_path):
     asked = {"backbone": run.recipe.backbone, "augment": ["token_masking"], "engine": "native"}
     with pytest.raises(UsageError, match="their tokenizer has no mask token"):
         fit(run.recipe.data, out=str(tmp_path / "run"), reporters=[], **asked)
+
+
+def test_a_run_that_was_stopped_in_an_epoch_drops_words_on_to_the_same_bits(run, tmp_path, monkeypatch):
+    from headstart.runs.fitting import fit
+    from headstart_plugins.text import _build
+
+    def begin(out):
+        asked = {"backbone": str(run.path.parent / "model"), "strategy": "full", "epochs": 2, "batch_size": 4}
+        asked |= {"augment": ["word_dropout"], "reporters": ["json"], "engine": "native", "sets": ["threads=1"]}
+        return fit(str(run.path.parent / "table.csv"), out=str(out), **asked)
+
+    def bits(out):
+        return (out / "artefact" / "weights.safetensors").read_bytes(), (out / "predictions.csv").read_bytes()
+
+    begin(tmp_path / "whole")
+    changes, calls = dict(_build.CHANGES), []
+
+    def stopping(*given):
+        calls.append(given)
+        if len(calls) == 9:
+            os.kill(os.getpid(), signal.SIGINT)
+        return changes["drop_words"](*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_build, "CHANGES", {**changes, "drop_words": stopping})
+        with pytest.raises(InterruptedRunError):
+            begin(tmp_path / "stopped")
+    steps = -(-run.result["samples"]["train"] // 4)
+    last = max(int(path.name.partition(".")[2]) for path in (tmp_path / "stopped" / "checkpoints").glob("step.*"))
+    assert 0 < last < steps, f"it stopped after {last} steps of {steps}, which is no middle of an epoch"
+    fit(out=str(tmp_path / "stopped"), resume=True)
+    assert bits(tmp_path / "stopped") == bits(tmp_path / "whole")

@@ -216,6 +216,39 @@ def test_what_was_cut_and_what_is_nearly_equal_is_counted_for_a_run(make_kind):
     assert data.lengths is not None
 
 
+def test_texts_that_are_empty_are_named_and_all_of_them_listed(make_kind):
+    from headstart.data.prepared import PrepareOptions, prepare
+    from headstart.data.targets import build_target_kind
+    from headstart.registry import load_registry
+    from headstart.specs import Record, Records
+
+    texts = [f"the film was {'good' if number % 2 else 'bad'} {number}" for number in range(40)]
+    places = (1, 4, 8, 13, 21, 30, 34)
+    for place in places:
+        texts[place] = " " * place
+    items = tuple(Record(f"t{place:02}", text, "xy"[place % 2]) for place, text in enumerate(texts))
+    targets = build_target_kind(load_registry(), "targets/class")
+    data = prepare(Records("text", items), make_kind(), targets, PrepareOptions())
+    (told,) = (finding for finding in data.findings if "without text" in finding.message)
+    assert told.level == "warning"
+    assert told.message == "7 samples without text: t01, t04, t08, t13, t21, and 2 more"
+    assert told.cases == tuple(f"t{place:02}" for place in places)
+
+
+def test_a_warning_of_all_samples_names_none(make_kind):
+    from headstart.data.prepared import PrepareOptions, prepare
+    from headstart.data.targets import build_target_kind
+    from headstart.registry import load_registry
+    from headstart.specs import Record, Records
+
+    items = tuple(Record(str(place), (f"he {place}", "film"), "xy"[place % 2]) for place in range(20))
+    targets = build_target_kind(load_registry(), "targets/class")
+    data = prepare(Records("text", items), make_kind("gpt2"), targets, PrepareOptions())
+    (told,) = (finding for finding in data.findings if finding.level == "warning")
+    assert told.message.startswith("20 samples of two texts that this tokenizer puts nothing between")
+    assert (told.message.endswith("<|endoftext|>"), told.cases) == (True, ())
+
+
 def test_what_two_texts_have_between_them_is_told_where_a_tokenizer_has_nothing(make_kind):
     said = "warning: of two texts that this tokenizer puts nothing between; text2 can begin with <|endoftext|>"
     kind = make_kind("gpt2")

@@ -215,6 +215,13 @@ class BackboneBuilt(BackboneOffer):
         self._require_sound(
             "", next(self._built().stage_problems(), None), "Correct `stages` in the spec, or the build target."
         )
+        full = {stage.name for stage in self._built().stages if stage.model.weights}
+        wrong = [name for name in self.spec.weightless if name in full or name not in (self.spec.stages or ())]
+        self._require(
+            not wrong,
+            f"it declares {', '.join(wrong)} as weightless, which is no stage or has weights",
+            "Correct `weightless` in the spec.",
+        )
 
     def test_no_tensor_between_its_stages_is_dead(self) -> None:
         """Random networks are often dead, and on a dead one everything is equal: activations need a sensible scale."""

@@ -60,6 +60,7 @@ def analyse(design: Design, cells: Sequence[Measured]) -> dict[str, Any]:
     return {
         "unit": reader.unit,
         "higher_is_better": reader.higher_is_better,
+        "baseline": reader.baseline(),
         "curves": [*reader.curves()],
         "labels": [*reader.labels(claims)],
         "time": reader.time(),
@@ -87,6 +88,16 @@ class _Reader:
         """`points` for a metric whose figures all lie between 0 and 1 and should be high, of which one is 0.01."""
         figures = [each.test for each in self.cells if each.test is not None]
         return "points" if self.higher_is_better and figures and all(0 <= each <= 1 for each in figures) else ""
+
+    def baseline(self) -> dict[str, float]:
+        """What answers that ignore the input get on test, having seen the largest share of train: the mean over seeds,
+        whose shares are drawn by themselves."""
+        found: dict[str, dict[int, float]] = {}
+        for each in self.cells:
+            if each.fraction == self.design.all_labels:
+                for name, value in each.baseline.items():
+                    found.setdefault(name, {})[each.seed] = value
+        return {name: statistics.fmean(by_seed.values()) for name, by_seed in found.items()}
 
     def figures(self, arm: str, fraction: float) -> dict[int, float]:
         """On test, by seed, higher for better."""
@@ -167,6 +178,8 @@ class _Reader:
             if not seen.holds_zero and seen.mean > 0:
                 difference = dataclasses.replace(difference, p=seen.p)
         ratio, bound = 2**difference.mean, bounds.pop() if len(bounds) == 1 else ""
+        if bound and not any(logs):  # the worse one stays as it is with fewest: bounds alone, which have no interval
+            difference = dataclasses.replace(difference, low=None, high=None)
         yield Claim(LABELS, arm.name, control.name, difference, ratio=ratio, bound=bound)
 
     def curves(self) -> Iterator[dict[str, Any]]:
@@ -372,6 +385,12 @@ def _sentence(reader: _Reader, claim: Claim, family: int) -> str:
 
 def _labels_sentence(claim: Claim, family: int) -> str:
     ratio = claim.ratio or 1.0
+    if claim.bound and ratio == 1 and claim.difference.low is None and claim.difference.count > 1:
+        flat = claim.other if claim.bound == "at least" else claim.arm
+        return (
+            f"{claim.arm}: how many labels it saves cannot be read off: {flat} is no better with more labels than with "
+            f"the fewest, in each of {claim.difference.count} seeds"
+        )
     bound = f"{claim.bound} " if claim.bound else ""
     ends = "" if claim.difference.low is None else f"{_times(2**claim.difference.low)} to "
     ends += "" if claim.difference.high is None else _times(2**claim.difference.high)

@@ -160,7 +160,8 @@ def labels_of(fraction: float) -> str:
 class Measured:
     """What a finished cell gave. Figures are of the primary metric, None where it cannot be told.
 
-    `bounds` is the run's own 95 % interval on test, over samples. `classes` has a figure for each class on test, called
+    `bounds` is the run's own 95 % interval on test, over samples. `baseline` is what an answer that ignores the input
+    gets there, by the name that the task gives it. `classes` has a figure for each class on test, called
     `class_figure`. `curve` lists (seconds since training began, figure on val) as they came. `similarity` is debiased
     CKA by stage between what the backbone was and what it became, on val; empty where that was not asked for. Of a cell
     that `failed`, only that is known, in words: training diverged.
@@ -174,6 +175,7 @@ class Measured:
     metric: str = ""
     higher_is_better: bool = True
     bounds: tuple[float, float] | None = None
+    baseline: Mapping[str, float] = field(default_factory=dict)
     samples: Mapping[str, int] = field(default_factory=dict)
     classes: Mapping[str, float | None] = field(default_factory=dict)
     class_figure: str | None = None

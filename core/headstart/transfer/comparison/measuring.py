@@ -137,6 +137,7 @@ def measure(run: Run, cell: Cell) -> Measured:
         metric=name,
         higher_is_better=result["higher_is_better"],
         bounds=None if bounds is None or None in bounds else (bounds[0], bounds[1]),
+        baseline={key: value for key, value in result["baseline"].items() if key.endswith(f"_{name}")},
         samples=result["samples"],
         classes=classes,
         class_figure=figure,

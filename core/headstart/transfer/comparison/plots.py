@@ -73,6 +73,10 @@ def _draw_curves(axis: Axes, document: Mapping[str, Any], colours: Mapping[str, 
             )
     figures = [figure for row in document["curves"] for figure in row["test"]]
     _limit(axis, figures)
+    low, high = axis.get_ylim()
+    for name, figure in document["baseline"].items():
+        if low < figure < high:  # curves that are far from it keep their room
+            axis.axhline(figure, color=CONTROL, linestyle=":", linewidth=1.2, label=name.replace("_", " "))
     _over_labels(axis, document)
     title = f"{_metric(document)} on test, 95 % over seeds"
     axis.set_title(title, loc="left", fontsize=11, color=INK, parse_math=False)

@@ -19,7 +19,7 @@ import numpy as np
 
 from headstart.cache import open_cache
 from headstart.data.array_store import ArrayStore
-from headstart.errors import DataError, HeadstartError, InterruptedRunError, UsageError
+from headstart.errors import DataError, HeadstartError, InterruptedRunError, MissingWeightsError, UsageError
 from headstart.recipe import Recipe
 from headstart.recipes.build import build_recipe
 from headstart.recipes.resolve import Ready, make_ready
@@ -28,12 +28,13 @@ from headstart.runs.fitting import explained_backend_errors
 from headstart.runs.leaks import met_before
 from headstart.runs.planning import Groundwork, Plan, encoded, lay_ground, open_records, plan_on
 from headstart.shown import Shown
-from headstart.specs import Finding, ScoreSpec, TellsTargets
+from headstart.specs import Baseline, Finding, ScoreSpec, TellsTargets
 from headstart.transfer.ranking.candidates import Absent, Candidate, candidates_here, distinct, named_candidate
 from headstart.transfer.ranking.kept import KIND, key_of, known_facts, row_of, writing
 from headstart.transfer.ranking.recommending import deciding, in_order, recommend
 from headstart.transfer.ranking.rows import Row
 from headstart.transfer.ranking.scoring import measure_all, observed_in_forms, sound
+from headstart.weights.fetching import OTHER_WAYS
 
 OnProgress = Callable[[str, str, int, int], None]
 """Called with (source, activity, done, total)."""
@@ -82,6 +83,12 @@ class Ranking(Shown):
         best = None if self.recommended is None else self.recommended.candidate.name
         return {"data": self.data, "sources": len(self.rows), "by": self.by.short_name, "recommended": best}
 
+    @property
+    def baselines(self) -> dict[str, Baseline]:
+        """By score, what answers that look at no feature get, where the score tells."""
+        each = ((name, found.baseline) for row in self.rows for name, found in row.scores.items())
+        return {name: baseline for name, baseline in each if baseline is not None}
+
     def document(self) -> dict[str, Any]:
         """What `headstart rank --json` prints."""
         return {
@@ -91,6 +98,7 @@ class Ranking(Shown):
             "by": self.by.short_name,
             "samples": dict(self.samples),
             "rows": [row.document() for row in self.rows],
+            "baselines": {name: dataclasses.asdict(each) for name, each in self.baselines.items()},
             "not_here": [dataclasses.asdict(each) for each in self.absent],
             "recommended": None if self.recommended is None else self.recommended.candidate.name,
             "reason": self.reason,
@@ -139,10 +147,13 @@ def rank(
                 kept = f"stopped at {source.name}; what was computed is kept"
                 raise InterruptedRunError(kept, hint="the same command goes on from there") from exc
             except HeadstartError as error:
+                if isinstance(error, MissingWeightsError) and error.hint:  # there is no --weights here
+                    random = f"rank it from random ones as --backbone {source.spec.name}:none"
+                    error.hint = error.hint.replace(OTHER_WAYS, random)
                 if first is None and isinstance(error, DataError | NotRankable):
                     raise  # of the data or its task, which are the same for all
                 problem = problem or error
-                row = Row(source, problem=error.message)
+                row = Row(source, problem=error.message + (f" ({error.hint})" if error.hint else ""))
             else:
                 first = first or ground
                 said |= {finding.message: finding for finding in (*ground.data.findings, *ground.told)}

@@ -19,7 +19,7 @@ from headstart.host.discovery import installed_release, installed_version
 from headstart.lineage import UNKNOWN
 from headstart.recipes.resolve import Ready
 from headstart.runs.planning import Groundwork
-from headstart.specs import features_of_head
+from headstart.specs import Baseline, features_of_head
 from headstart.threads import available_threads
 from headstart.transfer.ranking.candidates import Candidate
 from headstart.transfer.ranking.rows import Found, Row
@@ -109,7 +109,12 @@ def writing(row: Row) -> Callable[[Path], None]:
 def row_of(source: Candidate, document: Mapping[str, Any]) -> Row:
     """The row that `writing` wrote down, of this source."""
     scores = {
-        name: Found(each["value"], (each["interval"][0], each["interval"][1]), tuple(each["resampled"]))
+        name: Found(
+            each["value"],
+            (each["interval"][0], each["interval"][1]),
+            tuple(each["resampled"]),
+            None if each["baseline"] is None else Baseline(**each["baseline"]),
+        )
         for name, each in document["scores"].items()
     }
     return Row(source, document["channels"], document["rate"], document["engine"], scores, document["refused"])

@@ -59,6 +59,9 @@ def recommend(rows: Sequence[Row], by: ScoreSpec) -> tuple[Row | None, str, floa
     said = f"{best.candidate.name} has the highest {name}, {best.scores[name].value:.3f} ({low:.3f} to {high:.3f})"
     if known := [row.candidate.name for row in scored if row.met]:
         said += f"; {in_line(known)} met some of these records before and is passed over"
+    baseline = best.scores[name].baseline
+    if baseline is not None and low <= baseline.value:
+        said += f"; that is not surely better than {baseline.value:.3f}, which is {baseline.says}"
     if not others:
         return best, f"{said}; there is no other to compare it with", None
     second = others[0]

@@ -13,6 +13,7 @@ from typing import Any
 from headstart.atomic import explained, make_folders, write_file
 from headstart.documents import escaped, plain
 from headstart.errors import UsageError
+from headstart.specs import Baseline
 from headstart.transfer.ranking.jobs import Ranking
 from headstart.transfer.ranking.rows import Row
 
@@ -95,11 +96,26 @@ def draw_png(ranking: Ranking, dpi: int = 120) -> bytes:
         told = name if names.count(name) == 1 else row.candidate.name
         down = 1 - (number - 0.5) / max(len(shown), LINES)
         axis.text(1.02, down, f"{number}  {told}", transform=axis.transAxes, va="center", **shape)
+    baseline = ranking.baselines.get(by.short_name)
+    if shown and baseline is not None:
+        axis.axhline(baseline.value, color=MET, linestyle="--", zorder=1)
+        axis.annotate(
+            f"{baseline.says}: {baseline.value:.3f}",
+            (0.01, baseline.value),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            fontsize="small",
+            color="#5d6b78",
+        )
     if shown:
         costs = [cost(row) or 0.0 for row in shown]
         axis.set_xscale("log")
         axis.set_xlim(min(costs) / 1.5, max(costs) * 1.5)
-        axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        wide = max(costs) >= 4.0 * min(costs)  # of few costs that are alike, 1, 2 and 5 may all lie elsewhere
+        axis.xaxis.set_major_locator(
+            LogLocator(subs=(1.0, 2.0, 5.0) if wide else (1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0))
+        )
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.minorticks_off()
         axis.margins(y=0.12)
@@ -124,7 +140,8 @@ h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem }
 th, td { text-align: left; padding: .3rem .7rem; border-bottom: 1px solid #dde3e8; vertical-align: top }
 td:first-child { overflow-wrap: anywhere; min-width: 9rem }
 td.number, th.number { text-align: right; white-space: nowrap } small { color: #5d6b78 }
-tr.best { background: #fdf0f1 } .reason { background: #f4f7f9; padding: .8rem 1rem; border-left: 4px solid #d1495b }
+tr.best { background: #fdf0f1 } tr.baseline td { color: #5d6b78; border-top: 2px solid #dde3e8 }
+.reason { background: #f4f7f9; padding: .8rem 1rem; border-left: 4px solid #d1495b }
 img { max-width: 100%; height: auto }
 </style></head><body>
 <h1>Sources for {{ data }}</h1>
@@ -147,6 +164,11 @@ img { max-width: 100%; height: auto }
 <td class="number">{{ row.source_accuracy|figure }}</td>
 <td class="number">{{ "{:,}".format(row.parameters) if row.parameters else "-" }}</td>
 <td class="number">{{ row.samples_per_second|figure }}</td></tr>
+{% endfor %}
+{% for says, values in baselines.items() %}<tr class="baseline">
+<td>{{ says }}<br><small>no feature is looked at</small></td>
+{% for name in scores %}<td class="number">{{ values[name]|figure }}</td>{% endfor %}
+<td class="number">-</td><td class="number">-</td><td class="number">-</td></tr>
 {% endfor %}</tbody></table></div>
 <h2>What it costs</h2>
 <img alt="The deciding score of each source over milliseconds a sample" src="data:image/png;base64,{{ picture }}">
@@ -185,12 +207,21 @@ def draw_page(ranking: Ranking, picture: bytes) -> str:
     by = ranking.by.short_name
     names.sort(key=lambda name: name != by)
     return environment.from_string(TEMPLATE).render(
-        **{key: value for key, value in document.items() if key != "scores"},
+        **{key: value for key, value in document.items() if key not in ("scores", "baselines")},
         scores=names,
+        baselines=by_answer(ranking.baselines),
         specs=[spec for name in names for spec in ranking.specs if spec.short_name == name],
         refused=_refusals(ranking),
         picture=base64.b64encode(picture).decode(),
     )
+
+
+def by_answer(baselines: Mapping[str, Baseline]) -> dict[str, dict[str, float]]:
+    """Values by what is answered and by score: a row of a table for each answer."""
+    found: dict[str, dict[str, float]] = {}
+    for name, baseline in baselines.items():
+        found.setdefault(baseline.says, {})[name] = baseline.value
+    return found
 
 
 def figure_of(value: Any) -> str:

@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from headstart.specs import Baseline
 from headstart.transfer.ranking.candidates import Candidate
 
 
 @dataclass(frozen=True)
 class Found:
-    """What one score says of one source: its value, its 95 % interval, and its resamples for comparisons in pairs."""
+    """What one score says of one source: its value, its 95 % interval, its resamples for comparisons in pairs, and what
+    answers that look at no feature would get."""
 
     value: float
     interval: tuple[float, float]
     resampled: tuple[float, ...] = ()
+    baseline: Baseline | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from headstart.errors import DataError
+from headstart.lists import in_line
 from headstart.registry import Registry
 from headstart.specs import Observed, Score, Scored, ScoreRequest, ScoreSpec
 from headstart.transfer.ranking.rows import Found
@@ -84,10 +85,11 @@ def with_interval(scored: Scored, spec: ScoreSpec, registry: Registry) -> Found:
     """The value, and what it would be in 95 of 100 sets of records, as the score says, or by the deviation of the
     resamples: what these are shifted by comes of records that weigh more than once."""
     resampled = np.asarray(scored.resampled, np.float64)
-    if not (math.isfinite(scored.value) and np.isfinite(resampled).all()):
-        raise registry.failure(spec, f"gave {scored.value} for finite features")
+    stated = [scored.value] if scored.baseline is None else [scored.value, scored.baseline.value]
+    if not (all(map(math.isfinite, stated)) and np.isfinite(resampled).all()):
+        raise registry.failure(spec, f"gave {in_line([str(each) for each in stated])} for finite features")
     half = NORMAL_95 * float(resampled.std(ddof=1))
     low, high = scored.interval or (scored.value - half, scored.value + half)
     low = low if spec.low is None else max(low, spec.low)
     high = high if spec.high is None else min(high, spec.high)
-    return Found(float(scored.value), (low, high), tuple(resampled.tolist()))
+    return Found(float(scored.value), (low, high), tuple(resampled.tolist()), scored.baseline)

@@ -169,6 +169,39 @@ def test_a_saving_beyond_the_curve_in_every_seed_is_at_least_that(design_of, cel
     assert "saves at least 8x the labels" in found["verdict"]["line"]
 
 
+def test_labels_cannot_be_read_off_a_curve_that_is_flat(design_of, cells_of):
+    """`no labels saved: at least 1x (95 % interval 1x to 1x)` would be said of two bounds, of an arm that is far better
+    with fewest labels."""
+    design = design_of("scratch", "full")
+    flat = {"scratch": lambda count, seed: 0.10 + 0.01 * seed, "full": rising(16, base=0.2, salt=1)}
+    found = analyse(design, [*cells_of(design, flat)])
+    (labels,) = found["labels"]
+    assert (labels["ratio"], labels["bound"], labels["ci95"], labels["says"]) == (
+        1,
+        "at least",
+        None,
+        "no difference seen",
+    )
+    (claim,) = (claim for claim in found["claims"] if claim["kind"] == "labels")
+    assert claim["sentence"] == (
+        "full: how many labels it saves cannot be read off: scratch is no better with more labels than with the "
+        "fewest, in each of 3 seeds"
+    )
+    assert [each["bound"] for each in labels["scratch_needs"]] == ["at least"] * 4
+    turned = analyse(design, [*cells_of(design, {"scratch": flat["full"], "full": flat["scratch"]})])
+    (claim,) = (claim for claim in turned["claims"] if claim["kind"] == "labels")
+    assert "full is no better with more labels" in claim["sentence"]
+
+
+def test_what_an_answer_without_the_input_gets_is_the_mean_over_seeds_on_the_largest_share(design_of, cells_of):
+    design = design_of("scratch", "full", seeds=(0, 1), fractions=(0.5, 1.0))
+    cells = [
+        dataclasses.replace(each, baseline={"majority_accuracy": each.fraction * (0.1 + 0.1 * each.seed)})
+        for each in cells_of(design, {"scratch": rising(), "full": rising()})
+    ]
+    assert analyse(design, cells)["baseline"] == {"majority_accuracy": pytest.approx(0.15)}
+
+
 def twin(design, name):
     arm = design.arm(name)
     return dataclasses.replace(

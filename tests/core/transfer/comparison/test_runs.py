@@ -1,5 +1,7 @@
 """A whole comparison of tiny runs in this process: what cells keep, and what the page says of them."""
 
+import collections
+import csv
 import dataclasses
 import json
 
@@ -76,6 +78,13 @@ def test_the_document_and_the_page_say_the_verdict(design, folder):
     assert document["threads"] == design.threads
     page = (folder / "report" / "report.html").read_text("utf-8")
     assert document["verdict"]["line"] in page
+    rows = [*csv.DictReader((folder / "cells" / "full-100-0" / "split.csv").read_text("utf-8").splitlines())]
+    sides = {side: [row["target"] for row in rows if row["split"] == side] for side in ("train", "test")}
+    counts = collections.Counter(sides["train"])
+    commonest = min(name for name in counts if counts[name] == max(counts.values()))
+    share = sides["test"].count(commonest) / len(sides["test"])
+    assert document["baseline"] == {"majority_accuracy": pytest.approx(share)}
+    assert f"Baseline majority accuracy, which ignores the input: {share:.4f}" in page
     for name in ("curves", "details"):
         assert (folder / "report" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert document["verdict"]["line"] in repr(comparison)
