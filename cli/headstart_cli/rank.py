@@ -36,8 +36,8 @@ def rank(
         typer.Option(
             "--backbone",
             metavar="REF",
-            help="A source: a name, a path or a run. Default: all whose weights are here, and the runs below runs/. "
-            "Can be repeated.",
+            help="A source: a name, NAME:SET for one set of its weights (NAME:none for random ones), a path or a run. "
+            "Default: all whose weights are here, and the runs below runs/. Can be repeated.",
             autocompletion=completion.backbones_or_runs,
         ),
     ] = None,
@@ -71,8 +71,9 @@ def rank(
 ) -> None:
     """Say which source suits your data best, before anything is trained.
 
-    Each source computes the features of your training and validation records once; scores say what they are worth. What
-    is computed is kept: a second ranking, and a run on one of the sources, begin where this one ended.
+    Each source computes the features of your training and validation records once; scores say what they are worth.
+
+    What is computed is kept: a second ranking, and a run on one of the sources, begin where this one ended.
     """
     flags = flags_of(
         {

@@ -5,8 +5,8 @@
     python tests/benchmarks/ranked.py --show               # only what was measured so far
     python tests/benchmarks/ranked.py --write              # puts the taus into BENCHMARKS.md, too
 
-The sources of pictures are published networks, one of them cut at four depths, the same from random weights, and three
-of our own: trained from scratch for a short and a longer time, and fine-tuned, on another set. Each is scored by
+The sources are published networks, some of them cut at several depths, the same from random weights, and three of our
+own: trained from scratch for a short and a longer time, and fine-tuned, on another set. Each is scored by
 `headstart rank`, and trained by `headstart fit --strategy lp_ft`, the test accuracy of which counts: its mean over
 seeds. Agreement is the weighted Kendall tau (Vigna 2015, WWW; scipy's `weightedtau`), as the model-selection benchmark
 of the Transfer-Learning-Library has it: 1 for the same order, 0 for none, mistakes among the best weighing more.
@@ -50,8 +50,11 @@ PICTURES = (
     *(f"{OWN}{name}" for name in ("short", "longer", "tuned")),
 )
 TEXTS = (
-    *("hf_text/all_minilm_l6", "hf_text/multilingual_e5_small", "hf_text/all_minilm_l6:none"),
-    *(f"{OWN}{name}" for name in ("short", "tuned")),
+    *("hf_text/all_minilm_l6", "hf_text/multilingual_e5_small"),
+    *(f"cut/all_minilm_l6_block{number}" for number in (2, 4)),
+    *(f"cut/multilingual_e5_small_block{number}" for number in (3, 6, 9)),
+    *("hf_text/all_minilm_l6:none", "hf_text/multilingual_e5_small:none"),
+    *(f"{OWN}{name}" for name in ("short", "longer", "tuned")),
 )
 
 

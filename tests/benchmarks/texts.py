@@ -90,7 +90,15 @@ STUDIES = {
         "text_sets/movie_sentences",
         2000,
         (8, 16, 64),
-        {TFIDF: (), SETFIT: (), "probe": PROBE, "lora": LORA, "lp_ft": TUNED, "contrastive": PAIRS},
+        {
+            TFIDF: (),
+            SETFIT: (),
+            "probe": PROBE,
+            "lora": LORA,
+            "lp_ft": TUNED,
+            "contrastive": PAIRS,
+            "contrastive, 10 epochs": (*PAIRS, "--epochs", "10"),
+        },
         "Movie sentences with few labels of each class",
         per_class=True,
         epochs={8: 30, 16: 30, 64: 30},
@@ -244,7 +252,7 @@ def encoder_folder() -> Path:
 
 def ours(given: argparse.Namespace, cell: Cell, table: Path, flags: Sequence[str], backbone: str = MINILM) -> Scores:
     """The same of a run of ours."""
-    if "probe" not in flags:
+    if not {"probe", "--epochs"} & set(flags):
         flags = (*flags, "--epochs", str(STUDIES[cell.study].epochs.get(cell.labels, EPOCHS)))
     metrics = run_of(given, cell, (flags[0], str(table), "--backbone", backbone, *flags[1:]))["metrics"]["test"]
     return {name: metrics[name] for name in ("accuracy", "macro_f1")}
@@ -271,6 +279,7 @@ def told(name: str, study: Study, found: Mapping[Cell, Scores]) -> str:
     heads = [f"{labels:,} {noun}" if labels else "all" for labels in shown]
     epochs = [study.epochs.get(labels, EPOCHS) for labels in shown]
     trained = f"{epochs[0]} epochs" if len(set(epochs)) == 1 else f"{' / '.join(map(str, epochs))} epochs by column"
+    trained += " unless named" if any("--epochs" in flags for flags in study.arms.values()) else ""
     return "\n".join(
         [
             f"### {study.title}",

@@ -42,6 +42,8 @@ SMALL = (
         (("digits", "--fractions", "120%"), "no share of train"),
         (("digits", "--strategy", "nosuch"), "nosuch"),
         (("--resume",), "--resume goes on with the comparison in a folder"),
+        (("--resume", "--out", "nothing"), "there is no comparison in nothing to go on with"),
+        (("digits", "--strategy", "scratch"), "--strategy scratch is the control: there is nothing to compare it with"),
         ((), "there is no data to compare on"),
     ],
 )

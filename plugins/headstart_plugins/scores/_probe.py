@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from headstart.errors import DataError
 from headstart.specs import Observed, Scored, ScoreRequest
 from headstart_plugins.scores._classes import indicators, refuse_constant
 from headstart_plugins.scores._judged import judged
@@ -70,8 +71,10 @@ class Probe:
         """Rows of each fold: groups dealt out in turn, those of one target behind each other, so that each fold has
         about the same of all."""
         count = len(observed.targets)
-        folds = max(min(self.folds, len(np.unique(observed.groups))), -(-count // LARGEST))
         names, first, place = np.unique(observed.groups, return_index=True, return_inverse=True)
+        if len(names) < 2:
+            raise DataError("all records are of one group: none is left to fit on")
+        folds = max(min(self.folds, len(names)), -(-count // LARGEST))
         target = observed.targets[first] if observed.targets.ndim == 1 else observed.targets[first, 0]
         shuffled = np.random.default_rng(0).permutation(len(names))
         order = shuffled[np.argsort(target[shuffled], kind="stable")]

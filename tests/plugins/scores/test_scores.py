@@ -217,3 +217,12 @@ def test_the_spread_of_resamples_is_about_that_of_other_records(name):
         values.append(found.value)
         said.append(found.resampled.std())
     assert 0.4 < np.mean(said) / np.std(values) < 2.5
+
+
+@pytest.mark.parametrize("name", ["probe", "knn"])
+@pytest.mark.parametrize("case", CASES)
+def test_records_of_one_group_have_none_that_could_answer_for_them(name, case):
+    """Not the number that rounding makes of a matrix without an inverse."""
+    features, classes, _, _ = made(case)
+    with pytest.raises(DataError, match="group"):
+        measured(name, observed(features, classes, groups=np.zeros(len(classes), int)))

@@ -108,7 +108,8 @@ def compare(
     if begun and _taken_up(Path(str(out)), asked, named) and _read(Path(str(out))).get("finished"):
         return Comparison.load(str(out))
     if not begun and asked is None:
-        raise UsageError("there is no data to compare on", hint="name a dataset, a path or KIND:PATH")
+        missing = f"there is no comparison in {out} to go on with" if resume else "there is no data to compare on"
+        raise UsageError(missing, hint="name a dataset, a path or KIND:PATH")
     design = _taken_up(Path(str(out)), asked, named) if begun else make_design(asked, registry) if asked else None
     if design is None:
         raise AssertionError("a comparison that does not go on has data")

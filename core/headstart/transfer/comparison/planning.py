@@ -123,6 +123,11 @@ def make_design(asked: Asked, registry: Registry) -> Design:
     """
     scratch = registry.strategy_from_scratch()
     named = [registry.get("strategies", name) for name in asked.strategies or ARMS]
+    if set(named) == {scratch}:
+        raise UsageError(
+            f"--strategy {scratch.short_name} is the control: there is nothing to compare it with",
+            hint=f"name another one beside it, or none for {', '.join(ARMS)}",
+        )
     strategies = [scratch, *(spec for spec in dict.fromkeys(named) if spec is not scratch)]
     backbones = asked.backbones or (None,)
     if asked.flags.get("weights") is not None and len(backbones) > 1:

@@ -1,7 +1,11 @@
-"""Sources for the benchmark of rankings: published networks that end early, at a block, with the mean of its map."""
+"""Sources for the benchmark of rankings: published networks that end early, at a block, with the mean of what it
+gives."""
+
+from dataclasses import replace
 
 from headstart.hookspecs import hookimpl
 from headstart.specs import BackboneSpec, FeatureSpec, PackageFile, WeightsSpec
+from headstart_plugins.hf_text._specs import OFFERED
 
 LITE = {
     "size": [224, 224],
@@ -16,9 +20,35 @@ LITE = {
 STEPS = ("stem", *(f"block{number}" for number in range(1, 8)))
 
 
+TEXTS = {"all_minilm_l6": (2, 4), "multilingual_e5_small": (3, 6, 9)}
+"""How many blocks of an encoder are left."""
+
+
 @hookimpl
 def register_backbones():
-    """EfficientNet-Lite0 up to a few of its blocks."""
+    """EfficientNet-Lite0, and two encoders of sentences, up to a few of their blocks."""
+    yield from _lite()
+    yield from _encoders()
+
+
+def _encoders():
+    for spec in OFFERED:
+        for blocks in TEXTS.get(spec.name.partition("/")[2], ()):
+            (weights,) = spec.weights
+            yield replace(
+                spec,
+                name=f"cut/{spec.name.partition('/')[2]}_block{blocks}",
+                summary=f"{spec.name} up to block {blocks}.",
+                stages=(*spec.stages[: blocks + 1], spec.stages[-1]),
+                weights=(replace(weights, load=f"headstart_cut._build:{spec.name.partition('/')[2]}"),),
+                given={**spec.given, "blocks": blocks},
+                tiny={**spec.tiny, "blocks": blocks},
+                parameters=None,
+                default_for=None,
+            )
+
+
+def _lite():
     for last, channels in (("block2", 24), ("block3", 40), ("block4", 80), ("block5", 112)):
         weights = WeightsSpec(
             name="imagenet",

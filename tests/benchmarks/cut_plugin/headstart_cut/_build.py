@@ -1,4 +1,5 @@
-"""The first stages of EfficientNet-Lite0 and a mean; their weights are those of the whole."""
+"""The first stages of EfficientNet-Lite0 and a mean; their weights, and those of cut encoders, are those of the
+whole."""
 
 from dataclasses import replace
 from functools import partial
@@ -9,9 +10,9 @@ from headstart.registry import load_registry
 from headstart.specs import Backbone, BackboneRequest, Stage, TensorSpec
 
 
-def _whole(inputs):
+def _whole(inputs, name="efficientnet_lite/lite0"):
     registry = load_registry()
-    spec = registry.get("backbones", "efficientnet_lite/lite0")
+    spec = registry.get("backbones", name)
     whole = registry.load_target(spec, spec.build)(BackboneRequest(spec.default_options(), inputs))
     return registry, spec, whole
 
@@ -32,7 +33,20 @@ def load(file, backbone):
     """The arrays of the stages that are there."""
     image = backbone.stages[0].model.input["image"]
     shape = TensorSpec(tuple(image.shape[1:]), "float32")
-    registry, spec, whole = _whole({"image": replace(shape)})
+    return _kept(file, backbone, *_whole({"image": replace(shape)}))
+
+
+def _load_text(file, backbone, name):
+    """The same of an encoder of sentences."""
+    return _kept(file, backbone, *_whole({}, f"hf_text/{name}"))
+
+
+all_minilm_l6, multilingual_e5_small = (
+    partial(_load_text, name=name) for name in ("all_minilm_l6", "multilingual_e5_small")
+)
+
+
+def _kept(file, backbone, registry, spec, whole):
     arrays = registry.load_target(spec, spec.weights[0].load)(file, whole)
     names = {stage.name for stage in backbone.stages}
     return {name: array for name, array in arrays.items() if name.partition("/")[0] in names}
