@@ -289,7 +289,21 @@ def told(name: str, study: Study, found: Mapping[Cell, Scores]) -> str:
             "than a head learns.",
             "",
             markdown_table(("", *heads), rows),
+            *(("", seconds_told(found, shown[-1])) if SETFIT in study.arms else ()),
         ]
+    )
+
+
+def seconds_told(found: Mapping[Cell, Scores], labels: int) -> str:
+    """What whole processes took at so many labels, TF-IDF, which is none, left out."""
+    arms: dict[str, list[float]] = {}
+    for cell, scores in found.items():
+        if cell.labels == labels and cell.arm != TFIDF:
+            arms.setdefault(cell.arm, []).append(scores["seconds"])
+    each = ", ".join(f"{arm} {np.median(seconds):,.0f}" for arm, seconds in arms.items())
+    return (
+        f"Seconds of whole processes at {labels} a class, medians over seeds, on one thread of a machine that had "
+        f"other work: {each}."
     )
 
 
