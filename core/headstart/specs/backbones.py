@@ -275,7 +275,7 @@ class BackboneSpec(Spec):
     reference, and `given`, the options that the reference fixes.
     `preprocess` applies where no published weights are used (`--weights none` or a bare file of ours).
     `weightless` are those of `stages` that hold no weights, such as a pooling: who counts stages to train passes them.
-    `family` says what it is built of, such as "cnn" or "transformer": rates that suit one do not suit the other.
+    `family` says what it is built of, such as "cnn", "transformer" or "recurrent": each has rates of its own.
     `refuses` says, by backend name, why a builder does not run there. `takes` is the kind of tensors that it is fed,
     which an input kind `produces`; `default_for` names the medium ("image") for which this is taken where the user
     names none. `version` changes when the same arrays would compute something else. With `any_length` rows of every

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from headstart.specs import Finding
+from headstart_plugins._box_layouts import is_box_table
 from headstart_plugins._files.given import TABLES
 from headstart_plugins._files.tree import Tree
 
@@ -34,7 +35,7 @@ def table_beside(tree: Tree) -> tuple[Path, str] | None:
 def table_opened(tree: Tree, table: Path) -> str:
     """How a table is opened, as a hint."""
     if tree.root.is_dir():
-        return f"open the table, manifest:{table}"
+        return f"open the table, {table}" if is_box_table(table) else f"open the table, manifest:{table}"
     return f"unpack {tree.root}, and open the table in it, manifest:{table.relative_to(tree.root)}"
 
 

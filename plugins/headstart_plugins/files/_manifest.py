@@ -11,6 +11,7 @@ from typing import Any
 from headstart.errors import DataError, UsageError
 from headstart.specs import DatasetRequest, Finding, Record, Records
 from headstart.suggest import suggestion
+from headstart_plugins._box_layouts import box_columns
 from headstart_plugins._files.given import MEDIA, given_path
 from headstart_plugins._files.names import FILE_COLUMNS, SPLIT_NAMES, plain_name, side_of
 from headstart_plugins._files.paths import LEFT_OUT, PathOptions, Reading, as_written, read_paths
@@ -178,7 +179,9 @@ def _records(
             payload = reading.files[index]
             key = os.path.normpath(value).replace(os.sep, "/")
             if key in seen and learned is not None:
-                raise DataError(f"{where}: {value!r} is already listed in row {seen[key]}", hint="keep one of them")
+                boxes = f"; or, as columns are those of boxes, open all of a picture as table:{path}"
+                way = f"keep one of them{boxes if box_columns(table.columns) else ''}"
+                raise DataError(f"{where}: {value!r} is already listed in row {seen[key]}", hint=way)
             seen[key] = number
         if learned is None:  # a row to be answered has its own name, as the table writes it
             key = row.get(ID, "").strip() or (key if reading is None else value)

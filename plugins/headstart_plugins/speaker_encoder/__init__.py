@@ -60,6 +60,7 @@ def register_backbones() -> Iterable[BackboneSpec]:
         build=f"{__name__}._build:build",
         takes=TAKES,
         stages=STAGES,
+        weightless=STAGES[:1],
         features=(
             FeatureSpec("pooled", "voice", "pooled", ("batch", "channel"), 256),
             FeatureSpec("tokens", "voice", "x", ("batch", "time", "channel"), 256, stride=77, mask="mask"),

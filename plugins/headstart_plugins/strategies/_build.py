@@ -41,6 +41,11 @@ RATES: Mapping[tuple[str, Kind], tuple[float, float]] = {
     ("transformer", "biases"): (1e-3, 1.0),
     ("transformer", "low_rank"): (1e-3, 1.0),
     ("transformer", "scratch"): (5e-4, 1.0),
+    ("recurrent", "everything"): (3e-4, 1.0),
+    ("recurrent", "norms"): (1e-3, 1.0),
+    ("recurrent", "biases"): (1e-3, 1.0),
+    ("recurrent", "low_rank"): (1e-3, 1.0),
+    ("recurrent", "scratch"): (1e-3, 1.0),
 }
 """By family: the peak of the topmost stage, and the factor by which rates fall from each stage to the one below."""
 SGD_RATE = 1e-2

@@ -101,3 +101,13 @@ def test_a_manifest_has_boxes_in_a_column_a_row_for_each_picture(tmp_path):
     request = DatasetRequest(str(tmp_path / "t.jsonl"), ManifestOptions(), target_columns=columns)
     records = build_manifest(request)
     assert (records.targets, json.loads(records.items[0].target)) == ("boxes/boxes", boxes)
+
+
+def test_a_manifest_of_boxes_is_told_how_all_of_a_picture_are_opened(tmp_path):
+    (tmp_path / "a.png").touch()
+    file = tmp_path / "t.csv"
+    file.write_text("path,label,left,top,right,bottom\na.png,cat,1,1,5,5\na.png,dog,2,2,6,6\n", "utf-8")
+    with pytest.raises(DataError, match=r"row 3: 'a\.png' is already listed in row 2") as caught:
+        build_manifest(DatasetRequest(str(file), ManifestOptions()))
+    assert f"open all of a picture as table:{file}" in caught.value.hint
+    assert [len(each.boxes) for each in read_boxes(str(file), TableOptions()).pictures] == [2]

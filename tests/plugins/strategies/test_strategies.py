@@ -286,13 +286,19 @@ def test_a_named_rate_wins_over_that_of_sgd():
     assert plan_of("lp_ft", sgd, learning_rate=1e-4)[1].rates["stage2"] == 1e-4
     assert plan_of("lp_ft", {**sgd, "head_rate": 0.2}, solvable=False)[0].rates == {"head": 0.2}
     assert plan_of("lp_ft", {**sgd, "backbone_rate": 0.3})[1].rates["stage2"] == 0.3
-    with pytest.raises(UsageError, match="no rate is known to suit backbones of the family 'recurrent'"):
-        plan_of("lp_ft", sgd, family="recurrent")
+    with pytest.raises(UsageError, match="no rate is known to suit backbones of the family 'mixer'"):
+        plan_of("lp_ft", sgd, family="mixer")
 
 
 def test_the_choices_are_those_of_a_phase():
     hints = get_type_hints(SPECS["lp_ft"].options)
     assert (hints["optimizer"], hints["schedule"]) == (Optimizer, RateSchedule)
+
+
+@pytest.mark.parametrize("name", [name for name in SPECS if name not in ("as_is", "probe")])
+@pytest.mark.parametrize("family", ["cnn", "transformer", "recurrent"])
+def test_every_strategy_has_a_rate_for_families_that_are_offered(name, family):
+    assert all(rate > 0 for phase in plan_of(name, family=family) for rate in phase.rates.values())
 
 
 def test_rates_suit_the_family_of_the_backbone():
