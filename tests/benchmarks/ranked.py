@@ -285,7 +285,7 @@ def summary(target: Target, given: argparse.Namespace) -> dict[str, Any] | None:
     for name in names:
         values = [table[source].get(name) for source in there]
         has = np.array([value is not None for value in values])
-        if has.sum() < 3:
+        if has.sum() < 3 or len(np.unique(reached[has])) < 2:
             continue
         taken = np.array([float(value) for value in values if value is not None])
         value, low, high = tau_with_interval(reached[has], taken)
