@@ -12,7 +12,7 @@ UNKNOWN_CLASS = Fault("box", "of a class that the annotations do not name", DROP
 NO_PICTURE = Fault("annotation", "of a picture that the annotations do not list", DROP, faulty=True)
 INVERTED = Fault("box", "inverted, with its right before its left or its bottom above its top", DROP, faulty=True)
 FLAT = Fault("box", "without area", DROP, faulty=True)
-OUTSIDE = Fault("box", "outside of its picture", DROP, faulty=True)
+OUTSIDE = Fault("box", "outside of the picture", DROP, faulty=True)
 REPEATED = Fault(
     "box",
     "equal to one before it in its picture, class and corners",
@@ -22,7 +22,7 @@ REPEATED = Fault(
 )
 STICKS_OUT = Fault(
     "box",
-    "sticking out of its picture by more than a pixel",
+    "sticking out of the picture by more than a pixel",
     "they are scored as they are written, and cut at the border of what is learned from",
     "warning",
 )
