@@ -1,7 +1,7 @@
 """A run on texts, of a small language model: trained, and asked in every way that the command line knows."""
 
-import json
 import itertools
+import json
 import os
 import signal
 
