@@ -15,7 +15,7 @@ from headstart.specs import EngineExport
 from headstart_plugins.engines._layout import move_transposes
 from headstart_plugins.engines._layout_rules import RULES
 from headstart_plugins.engines._openvino import GRAPH, NAMES
-from headstart_plugins.engines._openvino_forms import normalisation, private_core
+from headstart_plugins.engines._openvino_forms import FORMS, private_core
 from headstart_plugins.engines._reasons import check_lengths, refusal
 
 
@@ -36,7 +36,7 @@ def export(request: EngineExport) -> None:
         name: ov.parameter([-1 if size is None else size for size in tensor.shape], types[tensor.dtype], name)
         for name, tensor in given.items()
     }
-    network = lower(request.network, {"LayerNormalization": normalisation})
+    network = lower(request.network, FORMS)
     found = _trace(network, request.stop, parameters)
     inputs = {parameter.get_name(): name for name, parameter in parameters.items()}
     carried = {name: inputs[source] for name, output in found.items() if (source := _source(output)) in inputs}

@@ -93,7 +93,14 @@ def transformer(x):
     return layers.Softmax()(layers.Permute((2, 1))(layers.LayerNormalization()(x)))
 
 
-BODIES = (plain, depthwise, squeezed, pooled, branched, normalised, transformer)
+def patched(x):
+    from keras_hub.src.models.vit.vit_layers import ViTPatchingAndEmbedding
+
+    x = ViTPatchingAndEmbedding((SIDE, SIDE), (4, 4), 8)(x)
+    return dense(5)(layers.LayerNormalization()(x))
+
+
+BODIES = (plain, depthwise, squeezed, pooled, branched, normalised, transformer, patched)
 
 
 def stage(name, shape, body, given, made):

@@ -88,7 +88,8 @@ def _told(warn: Warn | None) -> Iterator[None]:
 
 
 def lower(network: Network, rules: Rules, warn: Warn | None = None) -> Network:
-    """`network` with every chain of layers that a rule knows in its lowered form.
+    """`network` with every chain of layers that a rule knows in its lowered form. Rules are by the names of Keras' own
+    classes, in a row, or by that of another package's, such as `keras_hub.ViTEncoder`.
 
     Nested functional models are opened, and a composite layer with a method `lower` (`LowersItself`) is asked for its
     own form. Stages where nothing changes stay the same object. `warn` hears of composite layers that fail and stay
@@ -133,7 +134,8 @@ class _Pass:
             if new is not None:
                 self.done |= {id(each): None for each in chain[:length]} | {id(layer): new}
                 return
-        self.done[id(layer)] = self._opened(layer)
+        rule = self.rules.get(f"{type(layer).__module__.partition('.')[0]}.{type(layer).__name__}")
+        self.done[id(layer)] = (rule and rule(layer)) or self._opened(layer)
 
     def _opened(self, layer: keras.Layer) -> keras.Layer:
         """A layer that no rule knows: a nested model is gone through, a composite layer asked."""
