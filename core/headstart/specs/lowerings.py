@@ -26,7 +26,7 @@ class LoweringBuild(Protocol):
 class LowersItself(Protocol):
     """A composite Keras layer, one that holds other layers, with a lowered form of its own.
 
-    Rules of plugins know Keras' own layers. `lower_layer` gives the form of an inner layer, the layer itself where no rule
+    Rules know layers by their class. `lower_layer` gives the form of an inner layer, the layer itself where no rule
     knows it.
     """
 
