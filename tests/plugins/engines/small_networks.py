@@ -94,6 +94,7 @@ def transformer(x):
 
 
 def patched(x):
+    """Of KerasHub 0.32, whose layer repeats its class token by a shape: Keras 3.15 cannot trace that for OpenVINO."""
     from keras_hub.src.models.vit.vit_layers import ViTPatchingAndEmbedding
 
     x = ViTPatchingAndEmbedding((SIDE, SIDE), (4, 4), 8)(x)

@@ -117,23 +117,26 @@ def test_cut_between_blocks_the_two_parts_answer_as_the_whole(made):
         np.testing.assert_allclose(again, logits, rtol=0, atol=1e-4 * max(1.0, logits.std()))
 
 
+def request_of(spec):
+    return StrategyRequest(
+        options=spec.options(),
+        stages=STAGES,
+        train=None,
+        solvable=True,
+        augmented=False,
+        views=None,
+        epochs=None,
+        learning_rate=None,
+        family="transformer",
+    )
+
+
 def test_every_strategy_plans_phases_of_it(registry):
     rates = {}
     for spec in registry.specs("strategies"):
         if spec.short_name == "as_is":  # which trains nothing
             continue
-        request = StrategyRequest(
-            options=spec.options(),
-            stages=STAGES,
-            train=None,
-            solvable=True,
-            augmented=False,
-            views=None,
-            epochs=None,
-            learning_rate=None,
-            family="transformer",
-        )
-        phases = registry.load_target(spec, spec.build)(request)
+        phases = registry.load_target(spec, spec.build)(request_of(spec))
         assert phases, spec.name
         rates[spec.short_name] = {
             stage: rate for plan in phases for stage, rate in plan.rates.items() if re.match("block|embed", stage)
@@ -150,20 +153,9 @@ def test_stages_from_the_top_are_those_with_weights(name, made, registry):
 
     form, small, headed, _ = made
     spec = registry.get("strategies", name)
-    request = StrategyRequest(
-        options=spec.options(),
-        stages=(),
-        train=None,
-        solvable=True,
-        augmented=False,
-        views=None,
-        epochs=None,
-        learning_rate=None,
-        family="transformer",
-    )
     weightless = tuple(stage.name for stage in small.stages if not stage.model.weights)
     assert weightless == (("pool",) if form == "bert" else ())
-    first = PhasePlanner(spec, request, registry, "frozen").plan(STAGES, weightless=weightless)[1]
+    first = PhasePlanner(spec, request_of(spec), registry, "frozen").plan(STAGES, weightless=weightless)[1]
     assert first.train == ("block2" if form == "bert" else "pool", HEAD)
     assert any(not name.startswith(HEAD) for name in learned(headed, first).variables)
 
