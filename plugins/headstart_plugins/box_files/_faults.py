@@ -8,6 +8,7 @@ DROP = "mend the annotations, or leave these boxes out with --set dataset.faulty
 
 NO_NUMBERS = Fault("box", "whose coordinates are not four finite numbers", DROP, faulty=True)
 NO_AREA = Fault("box", "whose stated area is below 0 or not finite", DROP, faulty=True)
+NO_CLASS = Fault("box", "without the name of a class", DROP, faulty=True)
 UNKNOWN_CLASS = Fault("box", "of a class that the annotations do not name", DROP, faulty=True)
 NO_PICTURE = Fault("annotation", "of a picture that the annotations do not list", DROP, faulty=True)
 INVERTED = Fault("box", "inverted, with its right before its left or its bottom above its top", DROP, faulty=True)

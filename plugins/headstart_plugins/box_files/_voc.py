@@ -21,7 +21,7 @@ from headstart_plugins._annotations.where import Data
 from headstart_plugins._box_layouts import is_voc
 from headstart_plugins._files.names import side_of
 from headstart_plugins.box_files._annotated import SIZED, Annotated, Written, corners_from
-from headstart_plugins.box_files._faults import NO_NUMBERS
+from headstart_plugins.box_files._faults import NO_CLASS, NO_NUMBERS
 from headstart_plugins.box_files._options import VocOptions
 from headstart_plugins.box_files._records import Found
 
@@ -97,7 +97,8 @@ def _boxes(root: ElementTree.Element, source: str, told: Told) -> list[Written]:
             told.add(NO_NUMBERS, f"{source}, object {number}: {label} {dict(zip(CORNERS, texts, strict=True))}")
             continue
         if not label:
-            raise DataError(f"{source}: object {number} has no name", hint="give each object the name of its class")
+            told.add(NO_CLASS, f"{source}, object {number}")
+            continue
         difficult = each.findtext("difficult", "0").strip().lower() in ("1", "true")
         boxes.append(Written(f"object {number}", label, (left, top, right, bottom), difficult=difficult))
     return boxes

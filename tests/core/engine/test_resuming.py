@@ -433,7 +433,7 @@ def saving_after(updates, runs, monkeypatch):
 
 @pytest.mark.slow_on_jax
 def test_short_epochs_are_saved_together_and_a_run_that_is_stopped_at_any_of_them_ends_with_the_same_bits(
-    bench, training, monkeypatch
+    bench, training, monkeypatch, signalled
 ):
     phases = (phase_of("head", epochs=5),)
     runs = Runs(bench, training, Case(phases, (), settings={"checkpoint_every": None, "batch_size": 4}))
@@ -447,7 +447,7 @@ def test_short_epochs_are_saved_together_and_a_run_that_is_stopped_at_any_of_the
     def stopped_after_the_third(event):
         emit(event)
         if isinstance(event, EpochDone) and event.epoch == 3:
-            signal.raise_signal(signal.SIGTERM)
+            signalled(signal.SIGTERM)
 
     monkeypatch.setattr(made.log, "emit", stopped_after_the_third)
     with pytest.raises(InterruptedRunError):

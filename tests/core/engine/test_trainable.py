@@ -89,8 +89,12 @@ def test_norms_are_known_by_their_class_and_not_by_the_names_of_their_weights(ne
 
 
 def test_roles_that_no_weight_of_the_stages_has_are_an_error_that_names_both(network):
-    with pytest.raises(UsageError, match="'tune' trains the bias and embeddings of low, middle, which have none"):
+    with pytest.raises(UsageError, match="'tune' trains the bias and embeddings of low, middle, which have none") as e:
         learned(network, phase_of("low", "middle", "head", roles=("bias", "embeddings")))
+    assert e.value.hint.startswith("let more stages learn, by --train")
+    with pytest.raises(UsageError, match="which have none") as e:
+        learned(network, phase_of(*(stage.name for stage in network.learned), roles=("moving",)))
+    assert e.value.hint == "choose another strategy"
 
 
 def test_a_phase_whose_stages_hold_no_weights_is_refused(network):

@@ -1,7 +1,6 @@
 """A run with mosaic and mixup that is stopped in the middle of an epoch ends with the bits of one that was not: what is
 drawn and mixed is a function of seed, epoch and key."""
 
-import os
 import signal
 
 import pytest
@@ -49,14 +48,16 @@ def weights(folder):
 
 
 @pytest.mark.parametrize("augment", ["mosaic", pytest.param("mixup", marks=pytest.mark.slow)])
-def test_a_run_that_was_stopped_in_an_epoch_mixes_on_to_the_same_bits(augment, tmp_path, shapes_registry, monkeypatch):
+def test_a_run_that_was_stopped_in_an_epoch_mixes_on_to_the_same_bits(
+    augment, tmp_path, shapes_registry, monkeypatch, signalled
+):
     begin(tmp_path / "whole", shapes_registry, augment)
     calls, join = [], _task.join
 
     def stopping(targets, partners, mixes):
         calls.append(sum(map(len, mixes)))
         if len(calls) == 2:
-            os.kill(os.getpid(), signal.SIGINT)
+            signalled(signal.SIGINT)
         return join(targets, partners, mixes)
 
     with monkeypatch.context() as patch:

@@ -194,6 +194,7 @@ def test_many_boxes_of_many_tiles_are_merged_in_a_moment():
     [
         ({"tile": 64, "overlap": 64.0}, "overlap is 64, not less than the tile, which is 64"),
         ({"tile": 64, "overlap": 0.999}, "not less than the tile"),
+        ({"tile": 640, "overlap": 0.95}, "of a tile of 640 at most 576 pixels are shared"),
         ({"tile": 64, "overlap": 1.5}, "a share below 1 or whole pixels"),
     ],
 )

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import signal
 
 import numpy as np
@@ -143,7 +142,7 @@ def test_masking_is_refused_before_anything_is_trained(run, tmp_path):
         fit(run.recipe.data, out=str(tmp_path / "run"), reporters=[], **asked)
 
 
-def test_a_run_that_was_stopped_in_an_epoch_drops_words_on_to_the_same_bits(run, tmp_path, monkeypatch):
+def test_a_run_that_was_stopped_in_an_epoch_drops_words_on_to_the_same_bits(run, tmp_path, monkeypatch, signalled):
     from headstart.runs.fitting import fit
     from headstart_plugins.text import _build
 
@@ -159,8 +158,8 @@ def test_a_run_that_was_stopped_in_an_epoch_drops_words_on_to_the_same_bits(run,
     changes, calls = dict(_build.CHANGES), itertools.count(1)
 
     def stopping(*given):
-        if next(calls) == 9:  # once, whichever of the threads that read comes to it: a second signal ends the process
-            os.kill(os.getpid(), signal.SIGINT)
+        if next(calls) == 9:
+            signalled(signal.SIGINT)
         return changes["drop_words"](*given)
 
     with monkeypatch.context() as patch:

@@ -51,12 +51,13 @@ def select_trainable(network: Network, phase: Phase, *, seed: int, batch_norm: s
     stages = [stage for stage in phase.train if stage != HEAD]
     head, backbone = trainable_variables(network, (HEAD,)), trainable_variables(network, stages)
     listed = ", ".join(stages)
-    _verify_some(backbone, phase, f"{listed}, which hold no weights that the head depends on")
+    others = any(stage.name not in phase.train for stage in network.learned)
+    _verify_some(backbone, phase, f"{listed}, which hold no weights that the head depends on", others=others)
     if phase.roles:
         norms = normalisation_weights(network, stages) if NORM in phase.roles else frozenset()
         roles = tuple(role for role in phase.roles if role != NORM)
         backbone = {n: v for n, v in backbone.items() if id(v) in norms or n.rpartition("/")[2].startswith(roles)}
-        _verify_some(backbone, phase, f"the {' and '.join(phase.roles)} of {listed}, which have none")
+        _verify_some(backbone, phase, f"the {' and '.join(phase.roles)} of {listed}, which have none", others=others)
     moved: dict[str, keras.Variable] = {}
     training = frozenset({HEAD})
     if batch_norm == TRAINABLE:
@@ -71,10 +72,11 @@ def select_trainable(network: Network, phase: Phase, *, seed: int, batch_norm: s
     return Trainable({**adapter.factors, **head}, {**adapter.adapted, **head, **moved}, adapter, training)
 
 
-def _verify_some(found: Mapping[str, keras.Variable], phase: Phase, trains: str) -> None:
-    """Raises UsageError where a phase that `trains` stages of the backbone finds no such weights in them."""
+def _verify_some(found: Mapping[str, keras.Variable], phase: Phase, trains: str, *, others: bool) -> None:
+    """Raises UsageError where a phase that `trains` stages of the backbone finds no such weights in them; it has
+    `others`, which the hint then names."""
     if not found and {*phase.train} - {HEAD}:
+        more = "let more stages learn, by --train or by an option that the strategy has, or "
         raise UsageError(
-            f"phase {phase.name!r} trains {trains}",
-            hint="let more stages learn, by --train or by an option that the strategy has, or choose another strategy",
+            f"phase {phase.name!r} trains {trains}", hint=f"{more if others else ''}choose another strategy"
         )
