@@ -59,8 +59,8 @@ class PredictOptions:
         most = int(MOST_SHARED * self.tile)
         if self.tiling.overlap > most:
             raise ValueError(
-                f"overlap is {self.overlap:g}; of a tile of {self.tile} at most {most} pixels are shared, or each pixel "
-                "would be answered more than a hundred times"
+                f"overlap is {self.overlap:g}; of a tile of {self.tile} at most {most} pixels are shared, or each "
+                "pixel would be answered more than a hundred times"
             )
 
     @property
