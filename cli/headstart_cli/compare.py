@@ -234,7 +234,7 @@ def _show(document: Mapping[str, Any]) -> None:
         ],
     )
     for name, figure in document.get("baseline", {}).items():
-        print_text(f"baseline {name.replace('_', ' ')}, which ignores the input: {figure:.4f}")
+        print_text(f"baseline {name.replace('_', ' ')}, without a model: {figure:.4f}")
     print_text()
     columns = ("arm", "epochs", "gain over scratch", "labels are worth", "seconds to scratch's best val")
     print_table(columns, [*_arm_rows(document, rows)])

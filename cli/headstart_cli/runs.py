@@ -278,11 +278,11 @@ def _what_is_left(kept: Path | None, is_printed: bool) -> str:
 
 
 def _lines() -> list[str]:
-    """The inputs on stdin, one a line; empty lines are none. Only a newline ends one, or CRLF where it ends all: texts
+    """The inputs on stdin, one a line, without a BOM; empty lines are none. Only a newline ends one, or CRLF where it ends all: texts
     hold other separators."""
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors=FILE_NAMES)
-    text = sys.stdin.read()
+    text = sys.stdin.read().removeprefix("\ufeff")
     lines = [line for line in text.split("\n") if line.strip()]
     ended = lines if text.endswith("\n") else lines[:-1]
     if ended and all(line.endswith("\r") for line in ended):
@@ -299,7 +299,7 @@ def _lines() -> list[str]:
 
 def _begins_a_table(line: str) -> bool:
     """Whether a line is a JSON object, or names of columns and nothing else."""
-    names = re.split(r"[,;\t]", line.strip().removeprefix("\ufeff"))
+    names = re.split(r"[,;\t]", line.strip())
     return line.startswith('{"') or (len(names) > 1 and all(name.strip('"').isidentifier() for name in names))
 
 

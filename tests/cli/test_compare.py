@@ -85,7 +85,7 @@ def test_a_finished_comparison_says_the_baseline_and_which_classes_gained(capsys
     conclude(design, tmp_path)
     assert run_arguments(["compare", "--resume", "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out
-    assert "baseline majority accuracy, which ignores the input: 0.1250" in said
+    assert "baseline majority accuracy, without a model: 0.1250" in said
     assert (
         "full: no class surely gained or lost in f1; most e +0.300, d +0.200, c +0.100; least a -0.100, b +0.000"
         in said

@@ -69,7 +69,8 @@ class Task(Protocol):
         """A new evaluator; a `running` one is a RunningEvaluator, for what training steps see."""
 
     def baseline(self, train: Batch, test: Batch) -> Mapping[str, float]:
-        """What an answer that ignores the input would score on `test`."""
+        """What an answer without a model would score on `test`: `majority_accuracy` of the
+        commonest class, `copy_chrf` of the input itself. Keys end in the names of metrics."""
 
     def decode(self, outputs: Batch, facts: Sequence[Facts], top_k: int) -> Sequence[Mapping[str, Any]]:
         """The answer for each row, as plain values and arrays, with names and not indices; the only place probabilities

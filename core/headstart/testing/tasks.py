@@ -231,7 +231,7 @@ class TaskEncoded(TaskSubject):
         self._require(same, "built from its labels, it encodes otherwise", "Keep in its labels what `encode` needs.")
 
     def test_its_baseline_is_finite(self) -> None:
-        """What an answer that ignores the input would score."""
+        """What an answer without a model would score."""
         encoded = self._encoded()
         found = self._task().baseline(encoded, encoded)
         odd = (name for name, value in found.items() if not (isinstance(name, str) and math.isfinite(value)))

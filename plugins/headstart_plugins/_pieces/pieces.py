@@ -11,6 +11,7 @@ from headstart.errors import DataError, UsageError
 
 END, UNKNOWN, PAD = 0, 1, 2
 """Ids of the vocabularies that are learned here; no text has END or PAD in it."""
+WHITE_SPACE = [letter for letter in map(chr, range(0x3001)) if letter.isspace()]
 
 
 class Pieces:
@@ -65,13 +66,24 @@ class Pieces:
         return [float(each) for each in self._model.get_score(list(range(len(self))))]
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text, without the end."""
-        found: list[list[int]] = self._model.encode(list(texts), num_threads=1)
+        """The ids of each text, without the end. White space that is unknown, such as the end of a line where none was
+        in what was learned from, is as a space: an unknown piece would say more than there is."""
+        found: list[list[int]] = self._model.encode(list(map(self._spaced, texts)), num_threads=1)
         return found
+
+    def _spaced(self, text: str) -> str:
+        spaces = self._spaces
+        return (text.replace("\r\n", "\n") if ord("\r") in spaces else text).translate(spaces)
+
+    @cached_property
+    def _spaces(self) -> dict[int, str]:
+        """White space that the model knows neither as a piece nor by its own normalisation."""
+        encoded = self._model.encode(WHITE_SPACE)
+        return {ord(each): " " for each, ids in zip(WHITE_SPACE, encoded, strict=True) if self.unknown in ids}
 
     def unknown_letters(self, text: str) -> int:
         """How many letters and other marks of a text no piece has."""
-        (ids,), spelled = self.encode([text]), self._model.encode(text, out_type=str)
+        (ids,), spelled = self.encode([text]), self._model.encode(self._spaced(text), out_type=str)
         strange = [piece for each, piece in zip(ids, spelled, strict=True) if each == self.unknown]
         return sum(letter not in " ▁\n" for piece in strange for letter in piece)
 

@@ -333,7 +333,7 @@ def misheard(report: Mapping[str, Any]) -> list[tuple[str, str, int]]:
 
 def _scores(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A row for each metric, the primary first: its values, that which is `judged` (on test where there is a test
-    side), its interval, and the baseline it has to beat."""
+    side), its interval, and the baseline it has to beat, with what that is called."""
     side = say.judge(result)
     metrics: Mapping[str, Mapping[str, float | None]] = result.get("metrics") or {}
     val, test = metrics.get("val") or {}, metrics.get("test") or {}
@@ -341,6 +341,10 @@ def _scores(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     baseline: Mapping[str, float] = result.get("baseline") or {}
     primary = result.get("primary_metric")
     names = sorted({**test, **val}, key=lambda name: (name != primary, name == "loss"))
+    beaten: dict[str, str] = {}
+    for called in baseline:  # majority_balanced_accuracy is none of accuracy, where there are both
+        of = max((name for name in names if called.endswith(f"_{name}")), key=len, default=None)
+        beaten.setdefault(of or called, called)
     return [
         {
             "name": name,
@@ -348,9 +352,8 @@ def _scores(result: Mapping[str, Any]) -> list[dict[str, Any]]:
             "test": test.get(name),
             "judged": (metrics.get(side) or {}).get(name),
             "interval": intervals.get(name),
-            "baseline": next((value for key, value in baseline.items() if key.endswith("_" + name)), None)
-            if name == primary
-            else None,
+            "baseline": baseline.get(beaten.get(name, "")),
+            "baseline_name": beaten.get(name),
             "share": say.is_share(name),
         }
         for name in names

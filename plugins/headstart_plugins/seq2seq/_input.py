@@ -118,6 +118,8 @@ class PiecesKind:
     def read(self, payload: Any, where: str) -> Sample:
         """A text, or a file of it in UTF-8; of a pair both, one below the other. Raises as `read_texts` does."""
         first, second = read_texts(payload, where)
+        if isinstance(payload, Path | bytes):
+            first = first.rstrip("\r\n")  # the end of a file's last line, which is no part of the text
         notes = notes_of(first, second)
         text = first if second is None else f"{first}\n{second}"
         if not self.is_fitted:

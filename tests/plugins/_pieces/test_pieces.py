@@ -25,6 +25,14 @@ def test_texts_come_back_to_the_letter(vocabulary):
         assert vocabulary.unknown not in ids
 
 
+def test_white_space_that_is_unknown_is_as_a_space(vocabulary):
+    plain = vocabulary.encode(["Open the file"])
+    for text in ("Open\nthe file", "Open\r\nthe file", "Open the\u00a0file"):
+        assert vocabulary.encode([text]) == plain
+    assert vocabulary.encode(["tab\there"]) != vocabulary.encode(["tab here"])
+    assert vocabulary.unknown_letters("Open\r\nthe жж") == 2
+
+
 def test_the_end_and_padding_are_no_text(vocabulary):
     (ids,) = vocabulary.encode(["~File"])
     assert vocabulary.decode([*ids, vocabulary.end, *ids]) == "~File"

@@ -270,10 +270,28 @@ def test_a_metric_without_a_scale_has_no_mark_that_a_caption_speaks_of(run):
     events = [*run.events(str(run.path))[:-1], RunFinished(time=1.8e9, result=number)]
     page = page_of(run, events=events)
     text = " ".join("".join(page.text).split())
-    for part in ("2.199e-12", "2e-12 to 2.4e-12", "scores 7.5e-12"):
+    for part in ("2.199e-12", "2e-12 to 2.4e-12", "the baseline mean rmse is 7.5e-12"):
         assert part in text
     assert "red mark" not in text
     assert "scale" not in page.attributes("class")
+
+
+def test_a_baseline_stands_beside_its_own_metric_though_another_one_is_the_first(run):
+    """As of a translation that the loss chose, and of classes that are balanced."""
+    values = {"loss": 0.4, "accuracy": 0.9, "balanced_accuracy": 0.8, "chrf": 44.5}
+    result = {
+        **run.result(str(run.path)),
+        "primary_metric": "loss",
+        "higher_is_better": False,
+        "metrics": {split: values for split in ("val", "test")},
+        "intervals": {},
+        "baseline": {"majority_balanced_accuracy": 0.5, "copy_chrf": 18.762},
+    }
+    page = page_of(run, events=[*run.events(str(run.path))[:-1], RunFinished(time=1.8e9, result=result)])
+    text = "".join("".join(page.text).split())
+    assert "chrf44.500044.5000copychrf18.7620" in text
+    assert "0.80000.8000majoritybalancedaccuracy0.5000" in text
+    assert text.count("majoritybalancedaccuracy") == 1
 
 
 def test_the_most_confident_mistakes_come_first_with_their_pictures(written):

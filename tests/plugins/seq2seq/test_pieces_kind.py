@@ -44,3 +44,13 @@ def test_a_long_text_is_told_to_be_split(kind):
     facts = [each.facts for each in kind.prepare_several(sample)]
     assert [(each["part"], each["parts"]) for each in facts] == [(place, len(facts)) for place in range(len(facts))]
     assert len(facts) > 1
+
+
+def test_the_end_of_a_files_last_line_is_no_part_of_its_text(kind, tmp_path):
+    (tmp_path / "letter.txt").write_bytes(b"\xef\xbb\xbfopen the file now\r\n")
+    assert kind.read(tmp_path / "letter.txt", "it").value == kind.read("open the file now", "it").value
+
+
+def test_lines_of_a_text_that_fits_are_read_as_if_spaces_stood_between(kind):
+    one, other = (kind.read(text, "it").value.ids for text in ("open the\nfile now", "open the file now"))
+    assert one == other

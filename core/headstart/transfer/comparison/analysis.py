@@ -90,7 +90,7 @@ class _Reader:
         return "points" if self.higher_is_better and figures and all(0 <= each <= 1 for each in figures) else ""
 
     def baseline(self) -> dict[str, float]:
-        """What answers that ignore the input get on test, having seen the largest share of train: the mean over seeds,
+        """What answers without a model get on test, having seen the largest share of train: the mean over seeds,
         whose shares are drawn by themselves."""
         found: dict[str, dict[int, float]] = {}
         for each in self.cells:

@@ -160,7 +160,7 @@ def labels_of(fraction: float) -> str:
 class Measured:
     """What a finished cell gave. Figures are of the primary metric, None where it cannot be told.
 
-    `bounds` is the run's own 95 % interval on test, over samples. `baseline` is what an answer that ignores the input
+    `bounds` is the run's own 95 % interval on test, over samples. `baseline` is what an answer without a model
     gets there, by the name that the task gives it. `classes` has a figure for each class on test, called
     `class_figure`. `curve` lists (seconds since training began, figure on val) as they came. `similarity` is debiased
     CKA by stage between what the backbone was and what it became, on val; empty where that was not asked for. Of a cell

@@ -84,7 +84,7 @@ def test_the_document_and_the_page_say_the_verdict(design, folder):
     commonest = min(name for name in counts if counts[name] == max(counts.values()))
     share = sides["test"].count(commonest) / len(sides["test"])
     assert document["baseline"] == {"majority_accuracy": pytest.approx(share)}
-    assert f"Baseline majority accuracy, which ignores the input: {share:.4f}" in page
+    assert f"Baseline majority accuracy, without a model: {share:.4f}" in page
     for name in ("curves", "details"):
         assert (folder / "report" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert document["verdict"]["line"] in repr(comparison)
