@@ -29,7 +29,8 @@ Settings = Annotated[
         "--set",
         metavar="KEY=VALUE",
         help="predict.tile=640 cuts larger pictures into tiles of so many pixels, which overlap by predict.overlap: "
-        "0.2 of their side if unset, pixels from 1 on. dataset.folder=new says how other data is read, "
+        "0.2 of their side if unset, pixels from 1 on. predict.lines=true answers each line of a text file by itself. "
+        "dataset.folder=new says how other data is read, "
         "task.threshold=0.5 how the task answers, where it can be asked so. Can be repeated.",
         autocompletion=completion.answer_settings,
     ),
@@ -278,8 +279,8 @@ def _what_is_left(kept: Path | None, is_printed: bool) -> str:
 
 
 def _lines() -> list[str]:
-    """The inputs on stdin, one a line, without a BOM; empty lines are none. Only a newline ends one, or CRLF where it ends all: texts
-    hold other separators."""
+    """The inputs on stdin, one a line, without a BOM; empty lines are none. Only a newline ends one, or CRLF where it
+    ends all: texts hold other separators."""
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors=FILE_NAMES)
     text = sys.stdin.read().removeprefix("\ufeff")

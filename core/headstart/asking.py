@@ -96,7 +96,8 @@ def read_settings(sets: Sequence[str], task: TaskSpec) -> Asked:
         table, _, name = key.strip().partition(".")
         if table == PREDICT and name in task.answer_options and name not in OWN:
             table = TASK
-        if table not in TABLES or (table == TASK and name not in task.answer_options):
+        is_own = table == PREDICT and name in OWN
+        if table not in TABLES or not (is_own or table == DATASET or name in task.answer_options):
             raise UsageError(f"--set {written}: a finished run takes {_known(task)} alone", hint=_EXAMPLES)
         if table == DATASET:
             data.append(written)
@@ -131,10 +132,9 @@ _EXAMPLES = "such as predict.tile=640 or dataset.folder=DIR"
 
 
 def _known(task: TaskSpec) -> str:
-    own = [f"task.{name}" for name in task.answer_options]
-    return (
-        ", ".join(["predict.tile, predict.overlap, predict.lines", *own]) + " and settings of other data (dataset.KEY)"
-    )
+    names = [*(f"{PREDICT}.{each.name}" for each in fields(PredictOptions))]
+    names += [f"{TASK}.{name}" for name in task.answer_options]
+    return f"{', '.join(names)} and settings of other data (dataset.KEY)"
 
 
 def parsed(options: type, values: Mapping[str, Any], table: str) -> Any:

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from headstart.asking import verify_files_have_a_place
+from headstart.asking import read_settings, verify_files_have_a_place
 from headstart.errors import HeadstartError, UsageError
 from headstart.registry import load_registry
 from headstart_cli.answers import flatten, print_as_csv, tabulate, unranked_told
@@ -152,3 +152,10 @@ def test_lines_that_all_end_as_on_windows_end_there(monkeypatch):
     assert _lines() == ["it rains", "a.png"]
     monkeypatch.setattr(sys, "stdin", io.StringIO("it rains\r\na.png\n", newline=""))
     assert _lines() == ["it rains\r", "a.png"]
+
+
+def test_a_setting_that_predict_does_not_know_is_answered_with_all_that_it_knows_of_the_task():
+    task = load_registry().get("tasks", "translation")
+    with pytest.raises(UsageError, match=r"predict\.beems=3: a finished run takes .*predict\.lines, task\.beams"):
+        read_settings(["predict.beems=3"], task)
+    assert read_settings(["predict.beams=3"], task).task == {"beams": "3"}
