@@ -61,6 +61,13 @@ def _tell_a_stray_one(number, frame):
     print("SIGTERM came where no test expects one, see the stack above", file=sys.__stderr__, flush=True)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """What pytest-xdist does not say of a worker that dies: its exit code, below 0 the number of a signal."""
+    if error:
+        print(f"{node.gateway.id}: exit code {node.gateway._io.popen.wait()}", file=sys.__stderr__, flush=True)
+
+
 def pytest_ignore_collect(collection_path, config):
     """Files of which no test would run are not even imported: that takes as long as many of the tests. And a whole file
     of backend tests may import keras at its top, which only a process with a backend can."""

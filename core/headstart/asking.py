@@ -38,8 +38,8 @@ class PredictOptions:
     )
     overlap: float = option(
         0.2,
-        "What neighbouring tiles share: below 1 a share of the tile's side, from 1 on whole pixels. What is no larger "
-        "is whole in at least one tile.",
+        "What neighbouring tiles share: below 1 a share of the tile's side, from 1 on whole pixels; nine tenths of it "
+        "at most. What is no larger is whole in at least one tile.",
         low=0,
     )
     lines: bool = option(

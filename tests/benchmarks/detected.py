@@ -43,7 +43,7 @@ from headstart.specs import Record
 
 KEPT = HERE / "detected.json"
 NANODET, LITE0 = "nanodet/coco", "efficientnet_lite/lite0"
-SIZE, BATCH = 192, 8
+SIZE, LARGE, BATCH = 192, 384, 8
 NATIVE = 416
 """NanoDet's own size, at which it is asked untrained as well."""
 PROBE, TUNE = "probe", "fine_tune"
@@ -60,6 +60,7 @@ ARMS: Mapping[str, tuple[str, ...]] = {
     "lite0, new pyramid alone": (*ALONE, "--backbone", LITE0, "--head", "pyramid"),
     "lite0, new pyramid": (*TUNED, "--backbone", LITE0, "--head", "pyramid"),
     "NanoDet of COCO": (*TUNED, "--backbone", NANODET, "--head", "plain"),
+    f"NanoDet of COCO at {LARGE} px": (*TUNED, "--backbone", NANODET, "--head", "plain", "--image-size", str(LARGE)),
 }
 
 
@@ -111,8 +112,9 @@ def measured(given: argparse.Namespace, cell: Cell) -> Scores:
         flags += ["--epochs", str(epochs[TUNE]), "--set", f"strategy.probe_epochs={epochs[PROBE]}"]
     else:
         flags += ["--epochs", str(sum(epochs.values()))]
-    shared = ("--image-size", str(SIZE), "--batch-size", str(BATCH))
-    document = run_of(given, cell, (verb, str(table), *flags, *shared))
+    if "--image-size" not in flags:
+        flags += ["--image-size", str(SIZE)]
+    document = run_of(given, cell, (verb, str(table), *flags, "--batch-size", str(BATCH)))
     metrics, classes = document["metrics"]["test"], document["report"]["test"]["per_class"]
     return scores_of(cell, metrics, {name: each["ap"] for name, each in classes.items()})
 
