@@ -476,11 +476,11 @@ def _verdict(reader: _Reader, claims: Sequence[Claim]) -> dict[str, Any]:
         UNKNOWN: "not enough is measured to say what transfer is worth here",
         NONE: "no difference between transfer and training from scratch seen",
     }.get(verdict, "")
+    unsure = [each for each in beside_scratch if each.kind == TRANSFER and each.says == NONE]
     is_open = [
         each
-        for each in beside_scratch
-        if each.kind == TRANSFER and each.says == NONE and each.difference.p is not None
-        if each.difference.p < CLOSE or reader.apart(each.arm, each.other)
+        for each in unsure
+        if each.difference.p is not None and (each.difference.p < CLOSE or reader.apart(each.arm, each.other))
     ]
     by_training = [each for each in trained if each.kind == TRANSFER]
     if verdict == NONE and by_training:
@@ -498,6 +498,9 @@ def _verdict(reader: _Reader, claims: Sequence[Claim]) -> dict[str, Any]:
             f"{_with_ends(best.difference, reader.unit)} beside scratch in the mean of {best.difference.count} seeds; "
             "more seeds may tell"
         )
+    elif verdict == NONE and unsure and not trained:
+        best = max(unsure, key=lambda claim: abs(claim.difference.mean))
+        line += f": {best.arm} is {_with_ends(best.difference, reader.unit)} beside scratch"
     elif trained:
         arms = ", ".join(dict.fromkeys(each.arm for each in trained))
         line += f"; {arms}: other than scratch by how it is trained, as far as is seen, not by its source"

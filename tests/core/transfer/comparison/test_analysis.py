@@ -98,6 +98,11 @@ def test_what_chance_in_the_samples_of_test_would_not_make_is_not_called_none(de
     assert found["verdict"]["transfer"] == "no difference seen"
     assert found["claims"][0]["p"] > 0.1
     assert ("not sure whether transfer makes a difference: full is +40.0" in found["verdict"]["line"]) == is_open
+    if not is_open:  # how little that says is told by its interval
+        assert found["verdict"]["line"] == (
+            "no difference between transfer and training from scratch seen: full is +40.0 points (-214.1 to +294.1) "
+            "beside scratch"
+        )
     assert "no sure difference from scratch: +40.0 points" in found["claims"][0]["sentence"]
 
 
