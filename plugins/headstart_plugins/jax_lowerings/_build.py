@@ -3,6 +3,10 @@
 A depthwise convolution and its two gradients are sums of shifted products. What JAX derives from the first is slow in
 two places on CPUs: the gradient of the kernel reads both arrays once for each kernel position, against the grain, and
 that of a strided input works on zeros.
+
+The gradient of any other kernel is a convolution whose batch is the inputs' channels. As JAX derives it, its axes are
+in an order of their own, which XLA for CPUs brings into that of images, but not within a loop: there it takes tens of
+times as long (findings/xla_kernel_gradients_are_slow_in_loops.sh). So it is written in the order of images.
 """
 
 from __future__ import annotations
@@ -129,6 +133,49 @@ def _to_kernel(inputs: Any, flow: Any, window: Window) -> Any:
     return jax.lax.scan(add_image, start, (inputs, flow))[0]
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def correlate(inputs: Any, kernel: Any, window: Window) -> Any:
+    """(batch, height, width, channel) and (height, width, channel, filter) to (batch, height, width, filter)."""
+    return _images(inputs, kernel, [*zip(window.before, window.after, strict=True)], strides=window.strides)
+
+
+def _correlate_forward(inputs: Any, kernel: Any, window: Window) -> tuple[Any, tuple[Any, Any]]:
+    return correlate(inputs, kernel, window), (inputs, kernel)
+
+
+def _correlate_backward(window: Window, kept: tuple[Any, Any], flow: Any) -> tuple[Any, Any]:
+    inputs, kernel = kept
+    around = []
+    for axis in (0, 1):
+        first, size = window.kernel[axis] - 1 - window.before[axis], (window.size[axis] - 1) * window.strides[axis]
+        around.append((first, window.length[axis] + window.before[axis] - size - 1))
+    turned = jnp.swapaxes(jnp.flip(kernel, (0, 1)), 2, 3)
+    to_inputs = _images(flow, turned, around, zeros_between=window.strides)
+    # channels as the batch, the batch as channels
+    images, filters = jnp.transpose(inputs, (3, 1, 2, 0)), jnp.transpose(flow, (1, 2, 0, 3))
+    padding = [*zip(window.before, window.after, strict=True)]
+    to_kernel = _images(images, filters, padding, steps_within=window.strides)
+    to_kernel = to_kernel[:, : window.kernel[0], : window.kernel[1]]  # a stride may leave rows that no output meets
+    return to_inputs, jnp.transpose(to_kernel, (1, 2, 0, 3))
+
+
+correlate.defvjp(_correlate_forward, _correlate_backward)
+
+
+def _images(
+    images: Any,
+    kernel: Any,
+    padding: list[Pair],
+    *,
+    strides: Pair = (1, 1),
+    zeros_between: Pair = (1, 1),
+    steps_within: Pair = (1, 1),
+) -> Any:
+    """A convolution whose axes are in the one order that XLA for CPUs computes well everywhere."""
+    order = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(images, kernel, strides, padding, zeros_between, steps_within, order)
+
+
 class _Finished(LoweredConvolution):
     """Scale, shift and ReLU as operations of their own, which XLA merges into those around them."""
 
@@ -164,14 +211,25 @@ class PointwiseMatmul(_Finished):
         return ops.reshape(flat, (-1, *inputs.shape[1:3], flat.shape[-1]))
 
 
+class OrderedConvolution(_Finished):
+    """A convolution whose gradients have their axes in the order of images."""
+
+    def multiply(self, inputs: Any, kernel: Any) -> Any:
+        """See `_Finished`."""
+        return correlate(inputs, kernel, Window.of(inputs.shape, self.form.layer))
+
+
 def depthwise(layer: keras.Layer) -> keras.Layer | None:
     """A `ShiftedDepthwise`, or None where the stock layer does something that it does not."""
     form = read_convolution(layer)
     return None if form is None else ShiftedDepthwise(form)
 
 
-def pointwise(layer: keras.Layer) -> keras.Layer | None:
-    """A `PointwiseMatmul`, or None where the convolution is not 1x1, is strided or has groups."""
+def convolution(layer: keras.Layer) -> keras.Layer | None:
+    """A `PointwiseMatmul` or an `OrderedConvolution`, or None where the stock layer has groups or does something else
+    that these do not."""
     form = read_convolution(layer)
-    plain = tuple(layer.kernel_size) == (1, 1) and tuple(layer.strides) == (1, 1) and layer.groups == 1
-    return PointwiseMatmul(form) if form is not None and plain else None
+    if form is None or layer.groups != 1:
+        return None
+    pointwise = tuple(layer.kernel_size) == (1, 1) and tuple(layer.strides) == (1, 1)
+    return PointwiseMatmul(form) if pointwise else OrderedConvolution(form)
