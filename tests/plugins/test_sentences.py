@@ -29,8 +29,13 @@ def test_a_long_sentence_is_split_at_commas_and_then_at_spaces():
     assert parts_that_fit("one two three four five", 2, words) == ["one two", "three four", "five"]
 
 
-def test_a_word_that_is_too_long_is_left_whole():
-    assert parts_that_fit("abcdef gh", 3, lambda texts: [len(text) for text in texts]) == ["abcdef", "gh"]
+def test_a_word_that_is_too_long_is_split_where_it_fills_a_part():
+    assert parts_that_fit("abcdef gh", 3, lambda texts: [len(text) for text in texts]) == ["abc", "def", "gh"]
+    long = "กขค" * 5_000
+    found = parts_that_fit(long, 128, lambda texts: [len(text) for text in texts])
+    assert "".join(found) == long
+    assert {*map(len, found[:-1])} == {128}
+    assert parts_that_fit("ab", 1, lambda texts: [2 * len(text) for text in texts]) == ["a", "b"]
 
 
 def test_chinese_sentences_end_without_spaces():

@@ -44,6 +44,8 @@ def concatenated(parts: Sequence[Batch]) -> dict[str, np.ndarray]:
 
 def filled_together(parts: Sequence[Batch]) -> dict[str, np.ndarray]:
     """As `concatenated`, of parts of which some are longer along other axes: the others are filled up with zeros."""
+    if len(parts) == 1:
+        return dict(parts[0])
     found = {}
     for name in parts[0]:
         shapes = [part[name].shape[1:] for part in parts]

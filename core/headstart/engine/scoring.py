@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from headstart.engine.batch import concatenated, count_rows, take
+from headstart.engine.batch import count_rows, filled_together, take
 from headstart.errors import PluginError, UsageError
 from headstart.specs import (
     Batch,
@@ -77,7 +77,7 @@ def by_record(task: Task, batches: Iterable[ScoredRows]) -> Iterator[ScoredRows]
 def _record_of(task: Task, parts: Sequence[ScoredRows]) -> ScoredRows:
     """All rows of one record as one."""
     facts = [each for part in parts for each in part.facts]
-    outputs = concatenated([part.outputs for part in parts])
+    outputs = filled_together([part.outputs for part in parts])  # batches are as long as their longest rows
     losses = np.concatenate([part.losses for part in parts])
     targets = take(parts[0].targets, slice(0, 1))
     return ScoredRows(targets, pooled(task, outputs, facts), losses.mean(keepdims=True), facts[:1])

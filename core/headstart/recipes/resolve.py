@@ -66,7 +66,8 @@ class ResolvedRecipe(Choices):
     `recipe` is the same, every value explicit that is known; `stated` is the recipe as it was given. `backbone` is None
     where none is named and the medium of the data is known only once it is opened, and so is `input` without that
     medium. `options` are instances by table (`split`, `strategy`, `augmentation.classic`), one for everything that is
-    used. `warnings` tell of plugins whose check of the recipe failed, though it uses nothing of theirs.
+    used. `warnings` tell of plugins whose check of the recipe failed, though it uses nothing of theirs; once bound also
+    of what could be meant otherwise.
     """
 
     dataset: DatasetSpec
@@ -225,6 +226,11 @@ def bind_to(resolved: ResolvedRecipe, registry: Registry, *, task: TaskSpec, med
     if seen != whole:  # plugins have not seen it whole
         told = _checked_by_plugins(explicit, chosen, registry, problems, task)
         warnings = tuple(dict.fromkeys((*warnings, *told)))
+    if resolved.strategy.default_from_scratch and chosen.weights is not None:
+        warnings += (
+            f"the strategy {resolved.strategy.short_name} is meant for random weights, and the backbone begins with "
+            f"{explicit.weights!r}: --weights none makes them random, other strategies start from them",
+        )
     if None in (chosen.backbone, chosen.input, learning.head, learning.planner):
         raise AssertionError("a recipe without problems has everything it needs")
     bound = {**vars(chosen), **vars(learning), "recipe": explicit, "warnings": warnings}

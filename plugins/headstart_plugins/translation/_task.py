@@ -112,6 +112,17 @@ class Translation:
         from, where there is one."""
         source = training.source if isinstance(training.source, Translation) else None
         options = self.options
+        if source is not None:
+            usual, its = TranslationOptions(), source._config
+            asked = {name: getattr(options, name) for name in ("layers", "width", "heads", "hidden")}
+            unused = {
+                name: value for name, value in asked.items() if value not in (getattr(usual, name), getattr(its, name))
+            }
+            if unused:
+                told = in_line([f"task.{name}={value} (it has {getattr(its, name)})" for name, value in unused.items()])
+                message = f"the decoder keeps the sizes of the run that it goes on from; not used: {told}"
+                hint = "leave them out, or leave out --head-from for a new decoder"
+                training.tell(Finding("warning", message, len(unused), hint))
         if source is not None and options.parent_vocabulary == "kept" and not options.joint:
             copied = {name: training.folder / name for name in source.assets()}
             for name, path in source.assets().items():

@@ -12,7 +12,7 @@ from headstart.engine.closed_form import Held, scored
 from headstart.engine.device import forward, loss_step, score_step
 from headstart.engine.linear.rows import Part, Rows
 from headstart.engine.network.network import Network
-from headstart.engine.scoring import ScoredRows, Scores, found_by_calibrator, pooled, scores_of
+from headstart.engine.scoring import ScoredRows, Scores, by_record, found_by_calibrator, pooled, scores_of
 from headstart.engine.step import Step
 from headstart.engine.train.checkpoints import Checkpoints
 from headstart.engine.train.phases import run_phases
@@ -103,6 +103,19 @@ class Words:
 
     def evaluator(self, *, running=False):
         return LossAlone()
+
+
+def test_rows_of_one_record_may_be_longer_in_one_batch_than_in_the_next(bench):
+    """As sequences are that are cut to the longest of their batch."""
+    rows = rows_of(count=2)
+    batches = [
+        dataclasses.replace(rows.only(slice(place, place + 1)), owners=np.zeros(1, np.int64), facts=[{}])
+        for place in range(2)
+    ]
+    longer = np.ones((1, 7, 2), np.float32)
+    batches[0].outputs["each"], batches[1].outputs["each"] = longer[:, :4], longer
+    (record,) = by_record(bench.task, batches)
+    np.testing.assert_array_equal(record.outputs["each"][0, :, 0], [1, 1, 1, 1, 0.5, 0.5, 0.5])
 
 
 @pytest.mark.parametrize("running", [False, True])

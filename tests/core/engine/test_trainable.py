@@ -45,6 +45,14 @@ def test_without_roles_all_weights_of_the_stages_learn_and_no_statistic(network)
     assert found.training == {"head"}
 
 
+def test_a_head_alone_in_which_nothing_learns_is_refused(network):
+    network.stages[-1].model.trainable = False
+    with pytest.raises(UsageError, match="phase 'tune' trains the head alone, and all of it is frozen"):
+        learned(network, phase_of("head"))
+    found = learned(network, phase_of("low", "head"))
+    assert set(found.variables) == {f"low/{name}" for name in ("0/kernel", "1/gamma", "1/beta")}
+
+
 @pytest.mark.parametrize(
     ("roles", "names", "count"),
     [

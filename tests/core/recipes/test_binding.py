@@ -52,6 +52,15 @@ def test_what_could_be_meant_otherwise_is_a_warning_that_names_the_flag():
     assert not settled(records("red", "blue", form="labels")).warnings
 
 
+def test_weights_that_a_plan_for_random_ones_begins_with_are_a_warning():
+    backbone = "keras_applications/mobilenetv2"
+    (warning,) = settled(CLASSES, backbone=backbone, strategy="scratch").warnings
+    assert "scratch is meant for random weights" in warning
+    assert "'imagenet': --weights none makes them random" in warning
+    assert not settled(CLASSES, backbone=backbone, strategy="scratch", weights="none").warnings
+    assert not settled(CLASSES, backbone=backbone, strategy="full").warnings
+
+
 def test_options_of_the_task_are_taken_before_the_data_was_seen():
     resolved = settled(LABELS, sets=("task.label_smoothing=0.1",))
     assert resolved.options["task"].label_smoothing == 0.1

@@ -159,7 +159,7 @@ def test_texts_in_parts_have_no_share_of_the_mean_loss(parent, tmp_path, fitted)
         fitted(table, tmp_path / "child")
 
 
-def test_a_child_keeps_what_its_parent_knows_and_says_what_is_new(parent, tmp_path, fitted, pairs):
+def test_a_child_keeps_what_its_parent_knows_and_says_what_is_new(parent, tmp_path, fitted, pairs, small):
     table = tmp_path / "child.csv"
     pairs(table, 80, seed=3)
     table.write_text(table.read_text("utf-8").replace("guardar", "xardín"), encoding="utf-8")
@@ -170,9 +170,13 @@ def test_a_child_keeps_what_its_parent_knows_and_says_what_is_new(parent, tmp_pa
         head_from=str(parent.path),
         strategy="lp_ft",
         epochs=1,
-        sets=("backbone.dropout=0.3", "task.dropout=0.3"),
+        small=[each for each in small if each != "task.hidden=64"],
+        sets=("backbone.dropout=0.3", "task.dropout=0.3", "task.hidden=48"),
     )
-    told = " ".join(json.loads((run.path / "result.json").read_text())["notes"])
+    result = json.loads((run.path / "result.json").read_text())
+    (unused,) = [warning for warning in result["warnings"] if "keeps the sizes" in warning]
+    assert unused.endswith("not used: task.hidden=48 (it has 64)")
+    told = " ".join(result["notes"])
     assert re.search(r"the head goes on from .*: it keeps \d+ .*, adds \d+", told)
     before, after = pieces_of(parent, "task", "target.spm"), pieces_of(run, "task", "target.spm")
     assert after.pieces[: len(before)] == before.pieces

@@ -47,12 +47,18 @@ class Trainable:
 
 
 def select_trainable(network: Network, phase: Phase, *, seed: int, batch_norm: str) -> Trainable:
-    """What `phase` changes. Raises UsageError where its roles or its adapter match no weight of the backbone."""
+    """What `phase` changes. Raises UsageError where its roles or its adapter match no weight of the backbone, and where
+    it trains a head alone in which nothing can learn."""
     stages = [stage for stage in phase.train if stage != HEAD]
     head, backbone = trainable_variables(network, (HEAD,)), trainable_variables(network, stages)
     listed = ", ".join(stages)
     others = any(stage.name not in phase.train for stage in network.learned)
     _verify_some(backbone, phase, f"{listed}, which hold no weights that the head depends on", others=others)
+    if not head and not stages:
+        raise UsageError(
+            f"phase {phase.name!r} trains the head alone, and all of it is frozen",
+            hint="let a part of it learn, or --strategy full, which trains what lies below it as well",
+        )
     if phase.roles:
         norms = normalisation_weights(network, stages) if NORM in phase.roles else frozenset()
         roles = tuple(role for role in phase.roles if role != NORM)

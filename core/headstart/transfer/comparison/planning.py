@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from headstart.data.prepared import PreparedData
 from headstart.data.split import Cut, try_split
 from headstart.data.targets import build_target_kind, other_kind
 from headstart.errors import DataError, HeadstartError, UsageError
+from headstart.lists import in_line
 from headstart.options import Text, describe_options
 from headstart.recipe import FIT, MAX_SEED, NONE, SETTINGS, Recipe
 from headstart.recipes.build import build_recipe, pretraining_recipe
@@ -153,11 +154,7 @@ def make_design(asked: Asked, registry: Registry) -> Design:
         raise UsageError(f"the arms would learn different tasks: {', '.join(tasks)}", hint="name one with --task")
     if other := other_kind(records, registry.get("targets", bound[0].task.targets), registry):
         raise_errors([other])
-    notes: list[str] = []
-    if asked.left_out:
-        notes.append(f"the recipe's {', '.join(asked.left_out)} left out: a comparison has its own")
-    if len(set(asked.seeds)) == 1:
-        notes.append("one seed: no interval, so that nothing that is seen is a finding; --seeds 3 or more has some")
+    notes = [*_told_ahead(asked, bound)]
     arms = _arms(drafts, bound)
     data, kind = _read(bound[0], registry, records, notes.append)
     fractions, counts = _counted(asked, data, kind, records, bound[0], notes)
@@ -174,6 +171,18 @@ def make_design(asked: Asked, registry: Registry) -> Design:
         settings=asked.document(),
         notes=tuple(notes),
     )
+
+
+def _told_ahead(asked: Asked, bound: Sequence[BoundRecipe]) -> Iterator[str]:
+    """What is known of a comparison before its data is read."""
+    if asked.left_out:
+        yield f"the recipe's {', '.join(asked.left_out)} left out: a comparison has its own"
+    if len(set(asked.seeds)) == 1:
+        yield "one seed: no interval, so that nothing that is seen is a finding; --seeds 3 or more has some"
+    learned = {each.backbone.name for each in bound if each.weights is not None}
+    if at_random := [name for name in dict.fromkeys(each.backbone.name for each in bound) if name not in learned]:
+        told = f"{in_line(at_random)}: every arm begins with random weights, as scratch does: nothing is transferred"
+        yield f"{told}; --backbone runs/NAME is a run that learned something"
 
 
 def twin_of(arm: Arm) -> Arm:

@@ -43,6 +43,13 @@ def test_shares_that_are_too_small_are_left_out_unless_they_were_asked_for(desig
     assert error.value.hint.startswith("--fractions 0.0")
 
 
+def test_arms_that_all_begin_with_random_weights_are_told_to_transfer_nothing(design):
+    asked = Asked(data="digits", backbones=BACKBONE, flags={**FLAGS, "weights": "none"}, strategies=("full",))
+    told = "efficientnet_lite/lite0: every arm begins with random weights, as scratch does: nothing is transferred"
+    assert [told in note for note in make_design(asked, REGISTRY).notes].count(True) == 1
+    assert not any("nothing is transferred" in note for note in design.notes)
+
+
 def test_a_design_is_the_same_after_it_was_written(design):
     twins = tuple(map(twin_of, design.arms[1:2]))
     whole = dataclasses.replace(design, twins=twins)
