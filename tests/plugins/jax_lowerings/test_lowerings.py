@@ -73,6 +73,7 @@ def test_on_a_gpu_the_stock_convolutions_are_used():
     assert rules_for("jax", load_registry(), device="gpu").keys() == {"BatchNormalization"}
 
 
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="a program of JAX")
 def test_within_a_loop_every_convolution_of_a_training_step_has_the_order_of_images():
     """jax 0.10.2 for CPUs computes other orders there with loops of its own, tens of times as slow: see
     findings/xla_kernel_gradients_are_slow_in_loops.sh."""
