@@ -133,7 +133,10 @@ def test_settings_of_an_answer_are_checked_before_any_is_given(run, picture):
     for setting, told in (
         ("predict.tile=16", "predict.tile: must be at least 32 for this run's input kind, not 16"),
         ("predict.tile=0", "predict.tile: must be at least 1"),
-        ("predict.tiles=64", "predict.tiles=64: a finished run takes predict.tile, predict.overlap, predict.lines, task"),
+        (
+            "predict.tiles=64",
+            "predict.tiles=64: a finished run takes predict.tile, predict.overlap, predict.lines, task",
+        ),
         ("predict.overlap=0.5", "there are no tiles"),
         ("task.threshold=2", "task.threshold: must be at most 1"),
         ("task.threshold=0.04", "never looked at; give a higher threshold, or train with a lower task.min_score"),
