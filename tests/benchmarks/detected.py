@@ -7,8 +7,8 @@
 The pictures of test are those of the set. A seed fixes which of its other pictures are labelled, and the training. Of
 the labelled ones a fifth, or all that the set holds for it, is val, which chooses the epoch. All arms of a column make
 as many updates, over as many pictures each, and all but one, which says so, at the same size; a new head's first ones,
-on frozen features, are among them. A finished cell is not run again, in another checkout either where `detected.json` has it, which is written with
-the tables: delete that file when the code has changed.
+on frozen features, are among them. A finished cell is not run again, in another checkout either where `detected.json`
+has it, which is written with the tables: delete that file when the code has changed.
 """
 
 from __future__ import annotations
