@@ -6,7 +6,8 @@ that of a strided input works on zeros.
 
 The gradient of any other kernel is a convolution whose batch is the inputs' channels. As JAX derives it, its axes are
 in an order of their own, which XLA for CPUs brings into that of images, but not within a loop: there it takes tens of
-times as long (findings/xla_kernel_gradients_are_slow_in_loops.sh). So it is written in the order of images.
+times as long (findings/xla_kernel_gradients_are_slow_in_loops.sh). So there both gradients are written in the order of
+images; outside of loops that is a tenth slower than what XLA makes of its own.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import keras
 from keras import ops
 
 from headstart.engine.lowering.applied import Extent, LoweredConvolution, read_convolution
+from headstart.engine.lowering.loops import is_within_loop
 
 Pair = tuple[int, int]
 
@@ -133,10 +135,12 @@ def _to_kernel(inputs: Any, flow: Any, window: Window) -> Any:
     return jax.lax.scan(add_image, start, (inputs, flow))[0]
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def correlate(inputs: Any, kernel: Any, window: Window) -> Any:
+def _correlate(inputs: Any, kernel: Any, window: Window) -> Any:
     """(batch, height, width, channel) and (height, width, channel, filter) to (batch, height, width, filter)."""
     return _images(inputs, kernel, [*zip(window.before, window.after, strict=True)], strides=window.strides)
+
+
+correlate = functools.partial(jax.custom_vjp, nondiff_argnums=(2,))(_correlate)
 
 
 def _correlate_forward(inputs: Any, kernel: Any, window: Window) -> tuple[Any, tuple[Any, Any]]:
@@ -212,11 +216,12 @@ class PointwiseMatmul(_Finished):
 
 
 class OrderedConvolution(_Finished):
-    """A convolution whose gradients have their axes in the order of images."""
+    """A convolution whose gradients have their axes in the order of images within a loop."""
 
     def multiply(self, inputs: Any, kernel: Any) -> Any:
         """See `_Finished`."""
-        return correlate(inputs, kernel, Window.of(inputs.shape, self.form.layer))
+        window = Window.of(inputs.shape, self.form.layer)
+        return (correlate if is_within_loop() else _correlate)(inputs, kernel, window)
 
 
 def depthwise(layer: keras.Layer) -> keras.Layer | None:

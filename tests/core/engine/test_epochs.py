@@ -9,6 +9,7 @@ import pytest
 
 from headstart.data.order import epoch_order
 from headstart.data.views import Mixed, TrainingSamples
+from headstart.engine.lowering.loops import is_within_loop
 from headstart.engine.network.network import Network
 from headstart.engine.network.stages import read_arrays, trainable_variables
 from headstart.engine.step import Step
@@ -418,6 +419,21 @@ def test_torch_plays_back_what_is_the_same_each_time_and_nothing_else(case, back
         eager.append(epochs.trains._gradients == epochs.trains._eager)
 
     assert eager == [False, True, True]
+
+
+def test_on_jax_a_step_knows_whether_it_is_within_a_loop(case, backend):
+    """There lowered convolutions take a form of their own."""
+
+    class Seen(RootOnOneRow):
+        def loss(self, targets, outputs, *, training):
+            seen.add(is_within_loop())
+            return super().loss(targets, outputs, training=training)
+
+    for made, within in ((Case.single, False), (Case.scanned, backend == "jax")):
+        seen = set()
+        one = case(loss=Seen(77))
+        one.train(made(one), 1)
+        assert seen == {within}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import re
 import keras
 import pytest
 
+from headstart.engine.lowering.loops import within_loop
 from headstart.engine.lowering.registry import lower, rules_for
 from headstart.engine.network.network import Network
 from headstart.registry import load_registry
@@ -92,7 +93,9 @@ def test_within_a_loop_every_convolution_of_a_training_step_has_the_order_of_ima
                 return jnp.sum(model({"image": images})["x"] ** 2)
 
         def step(values, _, loss=loss):
-            return [value - gradient for value, gradient in zip(values, jax.grad(loss)(values), strict=True)], None
+            with within_loop():
+                gradients = jax.grad(loss)(values)
+            return [value - gradient for value, gradient in zip(values, gradients, strict=True)], None
 
         run = jax.jit(lambda values, step=step: jax.lax.scan(step, values, None, length=3)[0])
         program = run.lower([variable.value for variable in variables]).compile().as_text()

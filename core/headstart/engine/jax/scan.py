@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from headstart.engine.jax.step import Fixed, JaxTrains, Learned, Result, all_finite
+from headstart.engine.lowering.loops import within_loop
 from headstart.engine.step import ROOM_FOR_OUTPUTS, ROOM_ON_DEVICE, Advanced, Step
 from headstart.specs import Batch
 
@@ -116,7 +117,8 @@ class JaxScan(JaxTrains):
     ) -> tuple[Result, Any, Learned]:
         rows, mask, scales = (each[place] for each in plan)
         batch, targets = jax.tree.map(lambda each: each.at[rows].get(mode="promise_in_bounds"), held)
-        return self._update(learned, frozen, batch, targets, mask, scales, guarded=guarded)
+        with within_loop():
+            return self._update(learned, frozen, batch, targets, mask, scales, guarded=guarded)
 
 
 def _with(kept: Result, place: Any, result: Result) -> Result:
