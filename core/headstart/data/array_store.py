@@ -23,7 +23,7 @@ from headstart.cache import Cache
 from headstart.errors import DataError, HeadstartError
 from headstart.specs import Facts, TensorSpec
 
-IN_MEMORY = 32 * 1024**2
+IN_MEMORY = 4 * 1024**2
 """Bytes up to which arrays that are not in the cache stay in memory."""
 NAMES = "arrays.json"
 """Names, dtypes and shapes of the arrays in a folder, written last: a folder without it is not finished."""

@@ -37,6 +37,25 @@ def test_what_the_exporter_refuses_is_told_with_its_engine(small_registry, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
+def test_a_process_that_is_kept_exports_once_more_and_another_takes_its_place_where_it_died(small_registry, tmp_path):
+    with Exporters(small_registry, kept=True) as exporters:
+        met = []
+        for _ in range(3):
+            with pytest.raises(EngineRefusal, match=r"small/off .* no artefact at"):
+                exporters.export(SPEC, tmp_path / "graph", artefact=tmp_path / "absent", stop=1)
+            (process,) = exporters._waiting.values()
+            met.append(process)
+            if len(met) == 2:
+                process.terminate()
+                process.wait()
+                with pytest.raises(EngineRefusal, match="ended with -15"):
+                    exporters.export(SPEC, tmp_path / "graph", artefact=tmp_path / "absent", stop=1)
+
+    assert met[0] is met[1] is not met[2]
+    assert met[2].poll() is not None
+
+
 def test_a_process_that_dies_is_told_with_its_last_words(small_registry, tmp_path):
     unknown = dataclasses.replace(SPEC, exporter_backend="no_such_backend")
     with Exporters(small_registry) as exporters, pytest.raises(EngineRefusal, match=r"ended with 1: .*no_such_backend"):

@@ -113,6 +113,19 @@ def test_auto_does_not_start_an_engine_that_a_short_job_cannot_repay(bench, netw
     assert chosen.refused == {}
 
 
+@pytest.mark.parametrize("bound", [0.0, 1e9])
+def test_a_first_call_that_is_long_says_the_speed_where_nothing_is_compiled_in_it(
+    bench, network, make, backend, monkeypatch, bound
+):
+    monkeypatch.setattr(module, "LONG", bound)
+    monkeypatch.setattr(module, "_rate", lambda compiled, batch: -1.0)
+    made = make(network)
+    spec = engine(bench, "native")
+    found = made.measure(spec, made.open_in(spec, TOP, "float32"), TOP)
+
+    assert (found.rate > 0) == (bound == 0.0 and backend == "torch")
+
+
 def test_what_is_not_installed_is_never_tried(bench, network, make):
     offered = (engine(bench, "small/absent"), engine(bench, "native"))
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -20,15 +21,22 @@ from headstart.specs import BackboneSpec, EngineSpec
 MANY = 500
 """Samples from which an export is likely to be worth its start."""
 MODULE = "headstart.engine.features.export_worker"
+DONE = "an export is done"
+"""What the process says in a line of its own after each."""
 Process = subprocess.Popen[str]
 
 
 @dataclass
 class Exporters:
-    """Starts the processes that export; use as a context manager, so that none stays behind."""
+    """Starts the processes that export; use as a context manager, so that none stays behind.
+
+    A process ends with its export, or where they are `kept` goes on to the next one of its Keras backend.
+    """
 
     registry: Registry
+    kept: bool = False
     _waiting: dict[str, Process] = field(default_factory=dict, init=False)
+    """By Keras backend: started, and without a job."""
 
     def __enter__(self) -> Exporters:
         return self
@@ -42,15 +50,16 @@ class Exporters:
 
     def expect(self, spec: EngineSpec) -> None:
         """Start a process now, that will be ready when there is something to export for `spec`."""
-        if spec.name in self._waiting:
+        backend = str(spec.exporter_backend)
+        if backend in self._waiting:
             return
         path = os.pathsep.join(part for part in sys.path if part)
-        self._waiting[spec.name] = subprocess.Popen(
-            [sys.executable, "-P", "-m", MODULE, str(spec.exporter_backend)],
-            env={**os.environ, VARIABLE: str(spec.exporter_backend), "PYTHONPATH": path},
+        self._waiting[backend] = subprocess.Popen(
+            [sys.executable, "-P", "-m", MODULE, backend],
+            env={**os.environ, VARIABLE: backend, "PYTHONPATH": path},
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
         )
 
@@ -83,10 +92,11 @@ class Exporters:
         }
         try:
             self.expect(engine)
-            process = self._waiting[engine.name]
-            _, said = process.communicate(json.dumps(document))  # interrupted, it is ended by `__exit__`
-            del self._waiting[engine.name]
-            if process.returncode != 0:
+            process = self._waiting[str(engine.exporter_backend)]
+            said = self._done(process, json.dumps(document))  # interrupted, it is ended by `__exit__`
+            if process.returncode is not None or not self.kept:
+                del self._waiting[str(engine.exporter_backend)]
+            if process.returncode:
                 last = (said.strip().splitlines() or ["it said nothing"])[-1]  # a traceback ends with what went wrong
                 raise EngineRefusal(
                     f"the process that exports for {engine.name} ended with {process.returncode}: {last}",
@@ -97,3 +107,18 @@ class Exporters:
                 raise EngineRefusal(reason, hint=refused["hint"] or "use another engine, or --engine native")
         finally:
             answer.unlink(missing_ok=True)
+
+    def _done(self, process: Process, job: str) -> str:
+        """What the process said until the job was done, or it ended."""
+        if not self.kept:
+            return process.communicate(job)[0]
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(BrokenPipeError):  # it ended early, and has said why
+            print(job, file=process.stdin, flush=True)
+        lines: list[str] = []
+        for line in process.stdout:
+            if line.strip() == DONE:
+                return "".join(lines)
+            lines.append(line)
+        return "".join((*lines, process.communicate()[0]))

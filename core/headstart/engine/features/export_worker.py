@@ -1,9 +1,10 @@
-"""A process of its own in which an engine exports a graph: another Keras backend than that of the run.
+"""A process of its own in which engines export graphs: another Keras backend than that of the run.
 
-    python -P -m headstart.engine.features.export_worker BACKEND < job.json
+    python -P -m headstart.engine.features.export_worker BACKEND < jobs
 
-Keras and the plugins are loaded first, so that a process can be started before there is a job. The job names an
-artefact, the engine, how many stages are exported, and where to; the answer is a JSON file. No job is no mistake.
+Keras and the plugins are loaded first, so that a process can be started before there is a job. Each line is one: it
+names an artefact, the engine, how many stages are exported, and where to; the answer is a JSON file, and after it
+comes a line on stdout. No job is no mistake.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import Any
 
 
 def main() -> None:
-    """Read the job from stdin, do it, and write {} or {message, hint} to the file that it names."""
+    """Read jobs from stdin, and write {} or {message, hint} to the file that each names."""
     from headstart.backend import BackendChoice, activate
+    from headstart.engine.features.export import DONE
     from headstart.errors import HeadstartError
     from headstart.host.telemetry import without_telemetry
     from headstart.spans import span, watch_imports
@@ -24,25 +26,25 @@ def main() -> None:
     watch_imports()
     without_telemetry()
     activate(BackendChoice(sys.argv[1], "the engine that exports"))
-    written = sys.stdin.read().strip()
-    if not written:
-        return
-    job: dict[str, Any] = json.loads(written)
-    answer = {}
-    try:
-        from headstart.engine.network.saved import SavedNetwork
-        from headstart.registry import load_registry
-        from headstart.specs import EngineExport
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what is printed keeps its place
+    for line in sys.stdin:
+        job: dict[str, Any] = json.loads(line)
+        answer = {}
+        try:
+            from headstart.engine.network.saved import SavedNetwork
+            from headstart.registry import load_registry
+            from headstart.specs import EngineExport
 
-        registry = load_registry(disable=tuple(job["disable"]))
-        spec = registry.get("engines", job["engine"])
-        network = SavedNetwork.load(job["artefact"], registry=registry).network
-        export = registry.load_target(spec, spec.export)
-        with span("exporting"):
-            export(EngineExport(network, job["stop"], Path(job["folder"])))
-    except HeadstartError as exc:
-        answer = {"message": exc.message, "hint": exc.hint}
-    Path(job["answer"]).write_text(json.dumps(answer), encoding="utf-8")
+            registry = load_registry(disable=tuple(job["disable"]))
+            spec = registry.get("engines", job["engine"])
+            network = SavedNetwork.load(job["artefact"], registry=registry).network
+            export = registry.load_target(spec, spec.export)
+            with span("exporting"):
+                export(EngineExport(network, job["stop"], Path(job["folder"])))
+        except HeadstartError as exc:
+            answer = {"message": exc.message, "hint": exc.hint}
+        Path(job["answer"]).write_text(json.dumps(answer), encoding="utf-8")
+        sys.stdout.write(f"{DONE}\n")
 
 
 if __name__ == "__main__":

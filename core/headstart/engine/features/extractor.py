@@ -144,6 +144,8 @@ ACCELERATED_BATCH = 256
 """Samples a call on a device that computes so many at once."""
 TIMED = 0.2
 """Seconds for which an engine's speed is measured."""
+LONG = 2.0
+"""Seconds from which the first call says the speed, where nothing is compiled in it: what else it takes is little."""
 FACTS = "measured.json"
 
 
@@ -326,7 +328,11 @@ class FeatureExtractor:
         few = slice(CHECKED)
         has_one_shape = spec.export or compiles_each_shape() or device_at_hand() != "cpu"
         batch = self.batch if has_one_shape else take(self.batch, few)  # as fast a sample, and sooner known
+        started = time.perf_counter()
         checked = take(opened.compiled(batch), few)
+        first = time.perf_counter() - started
+        if rate is None and first >= LONG and (spec.export or not compiles_each_shape()):
+            rate = count_rows(batch) / first
         try:
             if stop not in self._references:
                 self._references[stop] = forward(self.stock, 0, stop)(take(self.batch, few))

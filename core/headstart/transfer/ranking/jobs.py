@@ -19,6 +19,7 @@ import numpy as np
 
 from headstart.cache import open_cache
 from headstart.data.array_store import ArrayStore
+from headstart.engine.features.export import Exporters
 from headstart.errors import DataError, HeadstartError, InterruptedRunError, MissingWeightsError, UsageError
 from headstart.recipe import Recipe
 from headstart.recipes.build import build_recipe
@@ -139,10 +140,10 @@ def rank(
     first: Groundwork | None = None
     problem: HeadstartError | None = None
     said: dict[str, Finding] = {}
-    with explained_backend_errors():
+    with explained_backend_errors(), Exporters(registry, kept=True) as exporters:
         for source in sources:
             try:
-                row, ground = _ranked(source, stated, registry, _Told(source.name, on_progress))
+                row, ground = _ranked(source, stated, registry, exporters, _Told(source.name, on_progress))
             except KeyboardInterrupt as exc:
                 kept = f"stopped at {source.name}; what was computed is kept"
                 raise InterruptedRunError(kept, hint="the same command goes on from there") from exc
@@ -212,7 +213,9 @@ class _Told:
         return lambda done, total: self.on_progress(self.source, activity, before + done, whole or total)
 
 
-def _ranked(source: Candidate, stated: Stated, registry: Registry, told: _Told) -> tuple[Row, Groundwork]:
+def _ranked(
+    source: Candidate, stated: Stated, registry: Registry, exporters: Exporters, told: _Told
+) -> tuple[Row, Groundwork]:
     """One source: from the cache where it was scored before, else its features are computed, once, and asked."""
     started = time.monotonic()
     ready = make_ready(stated.recipe(source), registry)
@@ -240,7 +243,7 @@ def _ranked(source: Candidate, stated: Stated, registry: Registry, told: _Told) 
             row = dataclasses.replace(row_of(source, known), met=met, seconds=time.monotonic() - started)
             return row, ground
         plan = plan_on(ground, ready, scratch)
-        features, answers, rate, engine = _computed(plan, owners, registry, told)
+        features, answers, rate, engine = _computed(plan, owners, exporters, told)
         observed = observed_in_forms(features, forms, _groups(ground, owners), answers)
         scores, refused = measure_all(observed, registry)
         row = Row(source, features.shape[1], rate, engine, scores, refused)
@@ -261,11 +264,10 @@ def _met(source: Candidate, ground: Groundwork, owners: np.ndarray) -> int:
 
 
 def _computed(
-    plan: Plan, owners: np.ndarray, registry: Registry, told: _Told
+    plan: Plan, owners: np.ndarray, exporters: Exporters, told: _Told
 ) -> tuple[np.ndarray, np.ndarray | None, float | None, str]:
     """What the source makes of the records `owners` (record, channel) float32, what its own head answers (record,
     answer) or None, samples a second, and the engine."""
-    from headstart.engine.features.export import Exporters
     from headstart.engine.features.extract import features_of, flattened, plain_rows
     from headstart.runs.execution import load_weights, open_extractor
     from headstart.runs.own_head import answers_of_own_head
@@ -273,21 +275,20 @@ def _computed(
     def ignore(message: str) -> None:
         """What is odd about the cache, a run says."""
 
-    with Exporters(registry) as exporters:
-        sides = [plan.data.indices(side) for side in ("train", "val")]
-        resolved = plan.resolved
-        exporters.foresee(resolved.backbone, resolved.engine, sum(map(len, sides)))
-        load_weights(plan)
-        extractor = open_extractor(plan, exporters, ignore)
-        opened = extractor.open(len(plan.network.stages) - 1)
-        store = ArrayStore(extractor.place.cache, plan.scratch, ignore)
-        parts, heads, total = [], [], sum(map(len, sides))
-        for place, side in enumerate(sides):
-            before = sum(map(len, sides[:place]))
-            tell = told.as_it_goes("features", before, total)
-            arrays = features_of(opened, plain_rows(plan.data, side), store, tell)
-            parts.append(_a_record(flattened(arrays, plan.network.features), plan.data.owners[side]))
-            heads.append(answers_of_own_head(plan, arrays, plan.data.owners[side]))
+    sides = [plan.data.indices(side) for side in ("train", "val")]
+    resolved = plan.resolved
+    exporters.foresee(resolved.backbone, resolved.engine, sum(map(len, sides)))
+    load_weights(plan)
+    extractor = open_extractor(plan, exporters, ignore)
+    opened = extractor.open(len(plan.network.stages) - 1)
+    store = ArrayStore(extractor.place.cache, plan.scratch, ignore)
+    parts, heads, total = [], [], sum(map(len, sides))
+    for place, side in enumerate(sides):
+        before = sum(map(len, sides[:place]))
+        tell = told.as_it_goes("features", before, total)
+        arrays = features_of(opened, plain_rows(plan.data, side), store, tell)
+        parts.append(_a_record(flattened(arrays, plan.network.features), plan.data.owners[side]))
+        heads.append(answers_of_own_head(plan, arrays, plan.data.owners[side]))
     decided = extractor.decided
     short = decided.engine.rpartition("/")[2]
     measured = decided.measured.get(f"{short} {decided.precision}")
