@@ -68,6 +68,7 @@ def compare(
     backend: BackendName = None,
     task: choices.Task = None,
     head: choices.Head = None,
+    head_from: choices.HeadFrom = None,
     augment: choices.Augment = None,
     epochs: Annotated[
         int | None,

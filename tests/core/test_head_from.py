@@ -320,3 +320,21 @@ def test_a_folder_without_a_finished_run_is_told_with_the_way_on(make, other, tm
     (begun / "recipe.toml").write_text("")
     with pytest.raises(RecipeError, match=r"is not a finished run.*fit --resume --out"):
         make(other, head_from=str(begun))
+
+
+def test_a_comparison_begins_all_but_the_controls_with_it(finished, other, small_registry):
+    from headstart.transfer.comparison.planning import Asked, make_design, twin_of
+
+    run = str(finished.run.path)
+    flags = {"head_from": run, "task": None}
+    strategies = ("probe", "lp_ft")
+    design = make_design(Asked(data=f"image_folder:{other}", strategies=strategies, flags=flags), small_registry)
+    control, *arms = design.arms
+
+    assert {arm.backbone for arm in design.arms} == {run}
+    assert {arm.network for arm in arms} == {control.network}
+    assert [arm.flags.get("head_from") for arm in design.arms] == [None, run, run]
+    assert len({(arm.flags["task"], arm.flags["head"]) for arm in design.arms}) == 1
+    assert "head_from" not in twin_of(arms[1]).flags
+    assert design.settings["head_from"] == run
+    assert design.settings["backbones"] == []

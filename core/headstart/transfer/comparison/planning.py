@@ -20,6 +20,7 @@ from headstart.options import Text, describe_options
 from headstart.recipe import FIT, MAX_SEED, NONE, SETTINGS, Recipe
 from headstart.recipes.build import build_recipe, pretraining_recipe
 from headstart.recipes.file import read_recipe, toml_item
+from headstart.recipes.head_source import open_head_source
 from headstart.recipes.resolve import BoundRecipe, bind, bind_to, make_ready
 from headstart.registry import Registry
 from headstart.runs.fitted_ahead import fit_and_prepare
@@ -122,6 +123,8 @@ def make_design(asked: Asked, registry: Registry) -> Design:
     Raises RecipeError and UsageError for what is wrong before data is read, DataError for data that cannot be used, and
     for a share of train that has not one of each class.
     """
+    settings = asked.document()
+    asked = _with_head_source(asked, registry)
     scratch = registry.strategy_from_scratch()
     named = [registry.get("strategies", name) for name in asked.strategies or ARMS]
     if set(named) == {scratch}:
@@ -149,7 +152,7 @@ def make_design(asked: Asked, registry: Registry) -> Design:
         new = bound[0].task.heads[0]
         anew = make_design(dataclasses.replace(asked, flags={**asked.flags, "head": new}), registry)
         told = f"every arm has a new {new}, since the losses of the published one are of another vocabulary"
-        return dataclasses.replace(anew, settings=asked.document(), notes=(told, *anew.notes))
+        return dataclasses.replace(anew, settings=settings, notes=(told, *anew.notes))
     if len(tasks := dict.fromkeys(each.task.short_name for each in bound)) > 1:
         raise UsageError(f"the arms would learn different tasks: {', '.join(tasks)}", hint="name one with --task")
     if other := other_kind(records, registry.get("targets", bound[0].task.targets), registry):
@@ -168,9 +171,20 @@ def make_design(asked: Asked, registry: Registry) -> Design:
         fractions=fractions,
         samples=counts,
         threads=asked.threads or max(1, available_threads() // cells),
-        settings=asked.document(),
+        settings=settings,
         notes=tuple(notes),
     )
+
+
+def _with_head_source(asked: Asked, registry: Registry) -> Asked:
+    """What the run whose head goes on brings for all arms, the control among them, where nothing else is named: its
+    network, its task, and the form of its head."""
+    if (ref := asked.flags.get("head_from")) is None:
+        return asked
+    source = open_head_source(ref, registry)
+    own = {"task": source.task_spec.name, "head": source.blueprint.head}
+    given = {name: value for name, value in asked.flags.items() if value is not None}
+    return dataclasses.replace(asked, backbones=asked.backbones or (ref,), flags={**own, **given})
 
 
 def _told_ahead(asked: Asked, bound: Sequence[BoundRecipe]) -> Iterator[str]:
@@ -187,7 +201,11 @@ def _told_ahead(asked: Asked, bound: Sequence[BoundRecipe]) -> Iterator[str]:
 
 def twin_of(arm: Arm) -> Arm:
     """The same training from random weights."""
-    own = {name: value for name, value in arm.flags.items() if (name, value) != ("head", PRETRAINED)}
+    own = {
+        name: value
+        for name, value in arm.flags.items()
+        if name != "head_from" and (name, value) != ("head", PRETRAINED)
+    }
     return dataclasses.replace(arm, name=f"{arm.name} (random)", flags={**own, "weights": NONE}, twin=arm.name)
 
 
@@ -229,7 +247,7 @@ class _Draft:
         """Those of `headstart fit`, as plain values."""
         shared = {name: value for name, value in self.asked.flags.items() if value not in (None, (), [])}
         if self.is_control:  # what published weights come with is not for it
-            of_weights = {"weights", "batch_norm", *(["head"] if shared.get("head") == PRETRAINED else [])}
+            of_weights = {"weights", "head_from", "batch_norm", *(["head"] if shared.get("head") == PRETRAINED else [])}
             shared = {name: value for name, value in shared.items() if name not in of_weights}
         if shared.get("batch_norm") == "trainable" and not self.strategy.trains_backbone:
             del shared["batch_norm"]  # no stage learns
