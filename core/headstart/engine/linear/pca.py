@@ -118,7 +118,9 @@ class EigenBasis:
 
     def project(self, features: np.ndarray) -> np.ndarray:
         """Raw features (..., channel) along the axes, (..., axis)."""
-        along: np.ndarray = (self.scaling.apply(features) - self.centre) @ self.basis
+        scaled = self.scaling.apply(features)
+        scaled -= self.centre
+        along: np.ndarray = scaled @ self.basis
         return along
 
     def fold(self, weights: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
