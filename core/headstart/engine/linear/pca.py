@@ -96,6 +96,8 @@ class Scaling:
 
 CHUNK = 512
 """Channels that are read at a time where there are few rows."""
+ROWS = 512
+"""Rows that are turned to the axes at a time: more would need room for as many scaled ones."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,12 @@ class EigenBasis:
 
     def project(self, features: np.ndarray) -> np.ndarray:
         """Raw features (..., channel) along the axes, (..., axis)."""
-        scaled = self.scaling.apply(features)
-        scaled -= self.centre
-        along: np.ndarray = scaled @ self.basis
+        along = np.empty((*features.shape[:-1], len(self.values)))
+        for start in range(0, len(features), ROWS):
+            rows = slice(start, start + ROWS)
+            scaled = self.scaling.apply(features[rows])
+            scaled -= self.centre
+            np.matmul(scaled, self.basis, out=along[rows])
         return along
 
     def fold(self, weights: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
