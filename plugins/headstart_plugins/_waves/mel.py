@@ -71,12 +71,22 @@ class Mel:
 
     def of_tensor(self, samples: Any) -> Any:
         """Powers (batch, frame, band) float32 of a tensor `samples` (batch, n) float32, n static."""
+        import keras
+
+        if keras.backend.backend() == "torch" and self.power == 2:
+            from headstart_plugins._waves.powers import Powers
+
+            return Powers(self)(samples)
+        return self.by_operations(samples)
+
+    def by_operations(self, samples: Any) -> Any:
+        """The same by operations of Keras alone."""
         from keras import ops
 
         from headstart_plugins._waves.spectrum import PowerSpectrum
 
         count = int(samples.shape[1])
-        squares = PowerSpectrum(self.window)(self._framed(self._padded(samples, count), self.count(count)))
+        squares = PowerSpectrum(self.window)(self._framed(self.padded(samples), self.count(count)))
         if self.power != 2:
             squares = ops.power(squares, self.power / 2)
         # A band has a few frequencies alone: by blocks of bands, products leave out most of the zeros.
@@ -88,10 +98,11 @@ class Mel:
             parts.append(ops.matmul(squares[:, :, low:high], np.ascontiguousarray(block[low:high])))
         return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=2)
 
-    def _padded(self, samples: Any, count: int) -> Any:
+    def padded(self, samples: Any) -> Any:
+        """A tensor (batch, n) with what stands before its first samples and behind its last."""
         from keras import ops
 
-        half = self.window // 2
+        half, count = self.window // 2, int(samples.shape[1])
         if self.pad == "none":
             return samples
         if self.pad == "zero":

@@ -26,8 +26,8 @@ class PowerSpectrum(keras.layers.Layer):  # type: ignore[misc]  # keras is not r
 
     def call(self, frames: Any) -> Any:
         """See the class."""
-        if _transforms():
-            real, imaginary = ops.rfft(frames * self._hann.astype(np.float32))
+        if transforms():
+            real, imaginary = ops.rfft(frames * ops.convert_to_tensor(self._hann, dtype="float32"))
         else:
             # By the window's symmetry sample n and window - n share a weight: their sum has the cosines, their
             # difference the sines, and each product is half as large. Sample 0 has the weight 0.
@@ -61,7 +61,7 @@ def folded(hann: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return cosines.astype(np.float32), sines.astype(np.float32)
 
 
-def _transforms() -> bool:
+def transforms() -> bool:
     """Whether the backend has a fast transform, and computes now instead of writing a graph as ONNX, for which
     PyTorch's exporter knows none."""
     if keras.backend.backend() != "torch":

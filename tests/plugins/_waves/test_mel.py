@@ -47,6 +47,45 @@ def test_a_stage_gives_what_the_definition_says(mel):
 
 
 @pytest.mark.backend
+@pytest.mark.parametrize("mel", FORMS[:3])
+def test_on_pytorch_bands_are_those_of_operations_and_graphs_have_these(mel, backend, monkeypatch):
+    if backend != "torch":
+        pytest.skip("a layer of PyTorch's")
+    import keras
+
+    from headstart_plugins._waves import powers, spectrum
+
+    samples = keras.ops.convert_to_tensor(np.stack([babble(seed=seed) for seed in range(5)]))
+    layer = powers.Powers(mel)
+    given = keras.ops.convert_to_numpy(layer(samples))
+    for frames in (7, 2 * given.shape[1]):
+        monkeypatch.setattr(powers, "FRAMES", frames)
+        assert np.allclose(keras.ops.convert_to_numpy(layer(samples)), given, rtol=1e-6)
+    expected = keras.ops.convert_to_numpy(mel.by_operations(samples))
+    assert np.abs(np.log10(given + 1e-10) - np.log10(expected + 1e-10)).max() < 1e-4
+    monkeypatch.setattr(spectrum, "transforms", lambda: False)
+    again = powers.Powers.from_config(layer.get_config())
+    assert np.array_equal(
+        keras.ops.convert_to_numpy(again(samples)), keras.ops.convert_to_numpy(mel.by_operations(samples))
+    )
+    assert layer.compute_output_shape(samples.shape) == given.shape
+
+
+@pytest.mark.backend
+def test_gradients_reach_the_samples(backend):
+    if backend != "torch":
+        pytest.skip("a layer of PyTorch's")
+    import torch
+
+    samples = torch.from_numpy(babble()[None]).requires_grad_()
+    gradients = [
+        torch.autograd.grad(made(samples).sum(), samples)[0] for made in (FORMS[0].of_tensor, FORMS[0].by_operations)
+    ]
+    assert gradients[1].std() > 0
+    assert (gradients[0] - gradients[1]).abs().max() <= 1e-4 * gradients[1].abs().max()
+
+
+@pytest.mark.backend
 @pytest.mark.parametrize("window", [400, 401, 576])
 def test_graphs_for_other_engines_give_the_same_spectra(monkeypatch, window):
     """By products of matrices, which every engine and exporter knows."""
@@ -57,7 +96,7 @@ def test_graphs_for_other_engines_give_the_same_spectra(monkeypatch, window):
     frames = keras.ops.convert_to_tensor(np.lib.stride_tricks.sliding_window_view(babble(), window)[::160][None].copy())
     layer = spectrum.PowerSpectrum(window)
     transformed = keras.ops.convert_to_numpy(layer(frames))
-    monkeypatch.setattr(spectrum, "_transforms", lambda: False)
+    monkeypatch.setattr(spectrum, "transforms", lambda: False)
     multiplied = keras.ops.convert_to_numpy(layer(frames))
     again = spectrum.PowerSpectrum.from_config(layer.get_config())
     assert np.array_equal(keras.ops.convert_to_numpy(again(frames)), multiplied)
