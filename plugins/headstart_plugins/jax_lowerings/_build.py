@@ -7,7 +7,7 @@ that of a strided input works on zeros.
 The gradient of any other kernel is a convolution whose batch is the inputs' channels. As JAX derives it, its axes are
 in an order of their own, which XLA for CPUs brings into that of images, but not within a loop: there it takes tens of
 times as long (findings/xla_kernel_gradients_are_slow_in_loops.sh). So there both gradients are written in the order of
-images; outside of loops that is a tenth slower than what XLA makes of its own.
+images; outside of loops XLA makes something faster of its own.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _correlate(inputs: Any, kernel: Any, window: Window) -> Any:
     return _images(inputs, kernel, [*zip(window.before, window.after, strict=True)], strides=window.strides)
 
 
-correlate = functools.partial(jax.custom_vjp, nondiff_argnums=(2,))(_correlate)
+correlate = jax.custom_vjp(_correlate, nondiff_argnums=(2,))
 
 
 def _correlate_forward(inputs: Any, kernel: Any, window: Window) -> tuple[Any, tuple[Any, Any]]:

@@ -280,8 +280,10 @@ def _arms(drafts: Sequence[_Draft], bound: Sequence[BoundRecipe]) -> tuple[Arm, 
             continue
         epochs, total = None, 0
         if _by_gradient(each):
-            following = sum(phase.epochs == budget for phase in draft.phases(each, budget)) or 1
-            epochs = max(1, budget // following)
+            lengths = [phase.epochs for phase in draft.phases(each, budget)]
+            following = lengths.count(budget) or 1
+            others = sum(length for length in lengths if length != budget)  # of a head first, where none is solved for
+            epochs = max(1, (budget - others) // following)
             total = sum(phase.epochs for phase in draft.phases(each, epochs))
         found.append(
             Arm(

@@ -34,6 +34,15 @@ def test_scratch_is_there_unasked_and_all_that_learn_by_gradient_have_one_budget
     assert all("split.refit=false" in arm.sets for arm in design.arms)
 
 
+def test_a_head_that_is_trained_first_is_part_of_the_budget():
+    asked = Asked(data="digits", backbones=BACKBONE, flags={**FLAGS, "head": "mlp:16"}, strategies=("lp_ft",))
+    own = make_design(asked, REGISTRY)
+    assert [arm.epochs for arm in own.arms] == [own.arms[0].epochs] * 2
+    given = make_design(dataclasses.replace(asked, epochs=25), REGISTRY)
+    assert [arm.epochs for arm in given.arms] == [25, 25]
+    assert given.arms[1].flags["epochs"] < 25
+
+
 def test_shares_that_are_too_small_are_left_out_unless_they_were_asked_for(design):
     assert design.fractions == (0.1, 0.3, 1.0)
     assert [note.partition(" ")[0] for note in design.notes] == ["1", "3"]
